@@ -1,0 +1,143 @@
+"""What one OTLP request says, as rows: the language between the domain and the store.
+
+Each NamedTuple has its table's columns in their order (`collector.store.tables`), so that the store can hand it to a
+multi-row statement as it is. Units and conventions are those of that module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Signal(IntEnum):
+    """What an export carries."""
+
+    TRACES = 0
+    LOGS = 1
+
+
+class Result(IntEnum):
+    """How an invocation ended."""
+
+    OK = 0
+    ERROR = 1
+    TIMEOUT = 2
+
+
+class Side(IntEnum):
+    """Whether a span set something off (PRODUCED) or was set off by it (CONSUMED)."""
+
+    PRODUCED = 0
+    CONSUMED = 1
+
+
+class Direction(IntEnum):
+    """CALLS: the function calls the resource. TRIGGERS: the resource sets off the function."""
+
+    CALLS = 0
+    TRIGGERS = 1
+
+
+class Export(NamedTuple):
+    id: bytes
+    signal: int
+    items: int
+    received_ms: int
+    body: bytes  # protobuf, not yet compressed
+
+
+class Function(NamedTuple):
+    id: int
+    kind: str
+    account: str
+    region: str
+    name: str
+    runtime: str | None
+    architecture: str | None
+    memory_mb: int | None
+    timeout_ms: int | None
+    seen_ms: int
+
+
+class Resource(NamedTuple):
+    id: int
+    service: str
+    region: str
+    name: str
+    arn: str | None
+
+
+class Invocation(NamedTuple):
+    started_ns: int
+    span_id: int
+    trace_id: bytes
+    function_id: int
+    request_id: str | None
+    duration_ns: int
+    finished: bool
+    result: int
+    cold_start: bool
+    init_ns: int | None
+    memory_mb: int | None
+    max_memory_mb: int | None
+    billed_ms: int | None
+    cost_pd: int | None
+    trigger: str
+    trigger_resource_id: int | None
+    services: str
+    calls: int
+    call_errors: int
+
+
+class Call(NamedTuple):
+    started_ns: int
+    span_id: int
+    trace_id: bytes
+    function_id: int
+    resource_id: int
+    operation: str
+    duration_ns: int
+    finished: bool
+    error_type: str | None
+
+
+class LinkKey(NamedTuple):
+    key: int
+    side: int
+    started_ns: int
+    span_id: int
+    trace_id: bytes
+    pointer: bool
+
+
+class Issue(NamedTuple):
+    id: int
+    function_id: int
+    type: str
+    message: str
+    culprit: str | None
+    seen_ms: int
+
+
+class Occurrence(NamedTuple):
+    issue_id: int
+    started_ns: int
+    span_id: int
+    trace_id: bytes
+
+
+@dataclass(slots=True)
+class Facts:
+    """All that one export request says. The store writes it whole or not at all."""
+
+    export: Export
+    traces: set[bytes] = field(default_factory=set)
+    functions: list[Function] = field(default_factory=list)
+    resources: list[Resource] = field(default_factory=list)
+    invocations: list[Invocation] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    link_keys: list[LinkKey] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    occurrences: list[Occurrence] = field(default_factory=list)

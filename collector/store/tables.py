@@ -1,0 +1,293 @@
+"""The tables, as SQLAlchemy Core sees them; `migrations/` creates them.
+
+Conventions that hold in every table:
+
+* `started_ns` is a span's start in integer nanoseconds since 1970, UTC. `(started_ns, span_id)` names a span: the
+  start is part of the key so that new rows land at the right-hand edge of the index however large the table is, and
+  so that the same span sent twice meets itself.
+* `span_id` is the span's 8 bytes read as a signed big-endian integer, `trace_id` its 16 bytes.
+* `*_pd` is money in picodollars (1e-12 USD), an integer, so that sums never drift.
+* Ids of functions, resources and issues are 63-bit hashes of what they name (`collector.domain.ids`), so that any
+  number of collectors agree on them without asking the database.
+* `resolution` is 60 or 3600: the seconds that one rollup row covers, from `start_s` (seconds since 1970) on.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# What was received, whole: the OTLP request as protobuf, compressed. Only the transaction page reads it.
+exports = Table(
+    "exports",
+    metadata,
+    # First 8 bytes: earliest time in the export, ns, big-endian. Last 8: digest of the body. So ids sort by time and
+    # a request that is sent again has the id it had before.
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("signal", SmallInteger, nullable=False),  # collector.domain.facts.Signal
+    Column("codec", SmallInteger, nullable=False),  # collector.store.codec.Codec
+    Column("items", Integer, nullable=False),  # spans or log records in it
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Which exports hold something of a trace.
+trace_exports = Table(
+    "trace_exports",
+    metadata,
+    Column("trace_id", LargeBinary(16), primary_key=True),
+    Column("export_id", LargeBinary(16), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+functions = Table(
+    "functions",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),  # "lambda", or "service" for any other sender of spans
+    Column("account", Text, nullable=False),  # "" where unknown
+    Column("region", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("runtime", Text),  # "python3.12"
+    Column("architecture", Text),  # "x86_64" or "arm64"
+    Column("memory_mb", Integer),  # configured
+    Column("timeout_ms", Integer),  # configured
+    Column("first_seen_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),  # when the configuration above was last seen to change
+    Index(None, "name"),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("service", Text, nullable=False),  # "s3", "sqs", "dynamodb", "transcribe", "http", ...
+    Column("region", Text, nullable=False),  # "" where names are global (s3, http)
+    Column("name", Text, nullable=False),  # bucket, queue, table, host; "" for a service as a whole
+    Column("arn", Text),
+)
+
+invocations = Table(
+    "invocations",
+    metadata,
+    Column("started_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace_id", LargeBinary(16), nullable=False),
+    Column("function_id", BigInteger, nullable=False),
+    Column("request_id", Text),
+    Column("duration_ns", BigInteger, nullable=False),
+    Column("finished", Boolean, nullable=False),  # False: exported shortly before its deadline, end unknown
+    Column("result", SmallInteger, nullable=False),  # collector.domain.facts.Result
+    Column("cold_start", Boolean, nullable=False),
+    Column("init_ns", BigInteger),
+    Column("memory_mb", Integer),  # configured
+    Column("max_memory_mb", Integer),  # used, maximum over the environment's life
+    Column("billed_ms", BigInteger),
+    Column("cost_pd", BigInteger),  # NULL: unknown (not a Lambda function, or a region without a known price)
+    Column("trigger", Text, nullable=False),  # "s3", "sqs", "schedule", "direct", ...
+    Column("trigger_resource_id", BigInteger),
+    # "s3 2,transcribe 1": the services it called and how often, most called first.
+    Column("services", Text, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("call_errors", Integer, nullable=False),
+    Index(None, "function_id", "started_ns"),
+    Index(None, "trace_id"),
+    Index(None, "request_id"),
+    sqlite_with_rowid=False,
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("started_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace_id", LargeBinary(16), nullable=False),
+    Column("function_id", BigInteger, nullable=False),
+    Column("resource_id", BigInteger, nullable=False),
+    Column("operation", Text, nullable=False),  # "PutItem", "GET"
+    Column("duration_ns", BigInteger, nullable=False),
+    Column("finished", Boolean, nullable=False),
+    Column("error_type", Text),  # NULL: it succeeded
+    sqlite_with_rowid=False,
+)
+
+# Ids that both sides of an asynchronous hop saw. `key` is the 64-bit hash of the link key.
+link_keys = Table(
+    "link_keys",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("side", SmallInteger, primary_key=True),  # collector.domain.facts.Side
+    Column("started_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace_id", LargeBinary(16), nullable=False),
+    # A pointer (bucket and key) can name several events; the latest producer before the consumer is the one.
+    Column("pointer", Boolean, nullable=False),
+    Index(None, "trace_id"),
+    sqlite_with_rowid=False,
+)
+
+# "Something in the consumer's trace was set off by the producer's." Worked out from link_keys by the stitcher.
+links = Table(
+    "links",
+    metadata,
+    Column("consumer_trace_id", LargeBinary(16), primary_key=True),
+    Column("producer_trace_id", LargeBinary(16), primary_key=True),
+    # The two spans that the graph draws an edge between.
+    Column("consumer_span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("producer_span_id", BigInteger, primary_key=True, autoincrement=False),
+    Index(None, "producer_trace_id"),
+    sqlite_with_rowid=False,
+)
+
+# Traces that changed since the stitcher last looked at them. Written in the commit that changed them.
+stitch_queue = Table(
+    "stitch_queue",
+    metadata,
+    Column("trace_id", LargeBinary(16), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", LargeBinary(16), primary_key=True),  # trace id of the entry invocation
+    Column("started_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger, nullable=False),
+    Column("entry_started_ns", BigInteger, nullable=False),
+    Column("entry_span_id", BigInteger, nullable=False),
+    Column("entry_function_id", BigInteger, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("trigger_resource_id", BigInteger),
+    Column("result", SmallInteger, nullable=False),  # the entry invocation's
+    Column("invocations", Integer, nullable=False),
+    Column("failed_invocations", Integer, nullable=False),
+    Column("cold_starts", Integer, nullable=False),
+    Column("cost_pd", BigInteger),  # NULL: unknown for every invocation in it
+    Column("services", Text, nullable=False),  # as in invocations, summed
+    Index(None, "started_ns"),
+    Index(None, "entry_function_id", "started_ns"),
+)
+
+# Which traces belong to which transactions; a batch can belong to several.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("transaction_id", LargeBinary(16), primary_key=True),
+    Column("trace_id", LargeBinary(16), primary_key=True),
+    Index(None, "trace_id"),
+    sqlite_with_rowid=False,
+)
+
+issues = Table(
+    "issues",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("function_id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),  # exception class or AWS error code; "Timeout"
+    Column("message", Text, nullable=False),  # one example, its first line
+    Column("culprit", Text),  # the failing call "Transcribe.StartTranscriptionJob", or "app.py in handler"
+    Column("first_seen_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),  # "open"
+    Index(None, "function_id"),
+)
+
+issue_occurrences = Table(
+    "issue_occurrences",
+    metadata,
+    Column("issue_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("started_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace_id", LargeBinary(16), nullable=False),
+    Index(None, "trace_id"),
+    sqlite_with_rowid=False,
+)
+
+# Rollups. Every statement that writes them adds, so any number of collectors may write the same row.
+function_stats = Table(
+    "function_stats",
+    metadata,
+    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("invocations", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("cold_starts", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger, nullable=False),
+    Column("max_memory_mb", Integer, nullable=False),  # 0: unknown
+    Column("cost_pd", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),  # invocations whose cost is unknown
+    Index(None, "resolution", "start_s"),
+    sqlite_with_rowid=False,
+)
+
+# Durations as mergeable histograms: bucket as in collector.domain.histogram.
+function_durations = Table(
+    "function_durations",
+    metadata,
+    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Index(None, "resolution", "start_s"),
+    sqlite_with_rowid=False,
+)
+
+edge_stats = Table(
+    "edge_stats",
+    metadata,
+    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("direction", SmallInteger, primary_key=True, autoincrement=False),  # collector.domain.facts.Direction
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger, nullable=False),
+    Index(None, "resolution", "start_s"),
+    sqlite_with_rowid=False,
+)
+
+edge_durations = Table(
+    "edge_durations",
+    metadata,
+    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("direction", SmallInteger, primary_key=True, autoincrement=False),
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Index(None, "resolution", "start_s"),
+    sqlite_with_rowid=False,
+)
+
+issue_stats = Table(
+    "issue_stats",
+    metadata,
+    Column("issue_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("occurrences", BigInteger, nullable=False),
+    Column("cost_pd", BigInteger, nullable=False),
+    Index(None, "resolution", "start_s"),
+    sqlite_with_rowid=False,
+)
