@@ -1,0 +1,47 @@
+"""Durations as counts in logarithmic buckets.
+
+Bucket `b` holds durations in (GROWTH^(b-1), GROWTH^b] microseconds. Counts of equal buckets add up, so percentiles can
+be had over any window and any set of functions; with GROWTH 1.04 the middle of a bucket is within 2 % of all in it.
+One microsecond to 24 hours takes 643 buckets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+GROWTH = 1.04
+_SCALE = 1 / math.log(GROWTH)
+MAX_BUCKET = math.ceil(math.log(86_400e6) * _SCALE)
+
+
+def bucket_of(duration_ns: int) -> int:
+    """0 holds everything up to a microsecond, MAX_BUCKET everything from a day on."""
+    if duration_ns <= 1_000:
+        return 0
+    return min(math.ceil(math.log(duration_ns / 1_000) * _SCALE), MAX_BUCKET)
+
+
+def middle_ms(bucket: int) -> float:
+    """The value in milliseconds that stands for a bucket: as far from its lower bound as from its upper, in ratio."""
+    if bucket <= 0:
+        return 0.001
+    return 2 * GROWTH**bucket / (GROWTH + 1) / 1_000
+
+
+def percentile_ms(counts: Iterable[tuple[int, int]], share: float) -> float | None:
+    """The value below which `share` (0..1) of the durations lie; None without any.
+
+    `counts` are (bucket, count) pairs in any order; a bucket may come more than once.
+    """
+    ordered = sorted(counts)
+    total = sum(count for _, count in ordered)
+    if total <= 0:
+        return None
+    rank = max(1, math.ceil(share * total))
+    seen = 0
+    for bucket, count in ordered:
+        seen += count
+        if seen >= rank:
+            return middle_ms(bucket)
+    return middle_ms(ordered[-1][0])
