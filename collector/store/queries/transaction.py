@@ -98,6 +98,8 @@ class TransactionDetail:
     spans_total: int  # more than len(spans) where a limit cut them
 
 
-def get_transaction(connection: Connection, transaction_id: bytes, *, max_spans: int = 10_000) -> TransactionDetail | None:
+def get_transaction(
+    connection: Connection, transaction_id: bytes, *, max_spans: int = 10_000
+) -> TransactionDetail | None:
     """None: no such transaction. Every trace id in a transaction finds it, not only the entry's."""
     raise NotImplementedError
