@@ -112,6 +112,15 @@ class LinkKey(NamedTuple):
     pointer: bool
 
 
+class Link(NamedTuple):
+    """A link that the consumer's span itself names (an OpenTelemetry span link)."""
+
+    consumer_trace_id: bytes
+    producer_trace_id: bytes
+    consumer_span_id: int
+    producer_span_id: int
+
+
 class Issue(NamedTuple):
     id: int
     function_id: int
@@ -139,5 +148,6 @@ class Facts:
     invocations: list[Invocation] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     link_keys: list[LinkKey] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     occurrences: list[Occurrence] = field(default_factory=list)

@@ -1,0 +1,47 @@
+"""What set an invocation off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from collector.domain.calls import make_resource, resource_from_arn, service_name
+from collector.domain.facts import Resource
+from collector.domain.spans import CONSUMER, SERVER, Value
+from collector.domain.values import first_text, text
+
+# Triggers without a resource that others could call.
+_SERVICE_OF = {"apigateway": "apigateway", "function_url": "lambda", "alb": "elasticloadbalancing"}
+_FAAS_TRIGGERS = {"http": "http", "timer": "schedule", "pubsub": "messaging", "datasource": "datasource"}
+
+
+class Trigger(NamedTuple):
+    type: str
+    resource: Resource | None
+
+
+def trigger_of(attributes: Mapping[str, Value], kind: int, region: str) -> Trigger:
+    """The tracer's own words where they are, else what OpenTelemetry's conventions tell."""
+    type = text(attributes.get("clew.trigger.type"), 64)
+    if type:
+        named = text(attributes.get("clew.trigger.resource"), 2048)
+        return Trigger(type, _resource(type, named, region))
+    if system := text(attributes.get("messaging.system"), 64):
+        service = service_name(system)
+        destination = first_text(attributes, "messaging.destination.name", "messaging.destination")
+        return Trigger(service, make_resource(service, region, destination) if destination else None)
+    if faas_trigger := text(attributes.get("faas.trigger"), 64):
+        return Trigger(_FAAS_TRIGGERS.get(faas_trigger, "direct"), None)
+    if kind == SERVER and first_text(attributes, "http.request.method", "http.method"):
+        return Trigger("http", None)
+    return Trigger("messaging" if kind == CONSUMER else "direct", None)
+
+
+def _resource(type: str, named: str, region: str) -> Resource | None:
+    if not named:
+        return None
+    if (resource := resource_from_arn(named)) is not None:
+        return resource
+    if type == "direct":
+        return None
+    return make_resource(_SERVICE_OF.get(type, type), region, named[:256])
