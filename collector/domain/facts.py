@@ -113,7 +113,7 @@ class LinkKey(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A link that the consumer's span itself names (an OpenTelemetry span link)."""
+    """Something in the consumer's trace was set off by something in the producer's."""
 
     consumer_trace_id: bytes
     producer_trace_id: bytes

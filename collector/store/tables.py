@@ -152,14 +152,18 @@ links = Table(
     # The two spans that the graph draws an edge between.
     Column("consumer_span_id", BigInteger, primary_key=True, autoincrement=False),
     Column("producer_span_id", BigInteger, primary_key=True, autoincrement=False),
+    # Found by a pointer, so that a later producer that arrives afterwards takes its place.
+    Column("pointer", Boolean, nullable=False),
     Index(None, "producer_trace_id"),
     sqlite_with_rowid=False,
 )
 
-# Traces that changed since the stitcher last looked at them. Written in the commit that changed them.
+# Traces that changed since the stitcher last looked at them, written in the commit that changed them. Each commit has
+# a token of its own (its time), so that the stitcher takes away what it has read and nothing that came since.
 stitch_queue = Table(
     "stitch_queue",
     metadata,
+    Column("token", BigInteger, primary_key=True, autoincrement=False),
     Column("trace_id", LargeBinary(16), primary_key=True),
     sqlite_with_rowid=False,
 )
