@@ -1,0 +1,301 @@
+"""Create the tables.
+
+Revision: 0001
+Revises: none
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "calls",
+        sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("function_id", sa.BigInteger(), nullable=False),
+        sa.Column("resource_id", sa.BigInteger(), nullable=False),
+        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("duration_ns", sa.BigInteger(), nullable=False),
+        sa.Column("finished", sa.Boolean(), nullable=False),
+        sa.Column("error_type", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("started_ns", "span_id", name=op.f("pk_calls")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "edge_durations",
+        sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("resource_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("direction", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("bucket", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "function_id", "resource_id", "direction", "resolution", "start_s", "bucket", name=op.f("pk_edge_durations")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_edge_durations_resolution_start_s"), "edge_durations", ["resolution", "start_s"], unique=False
+    )
+    op.create_table(
+        "edge_stats",
+        sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("resource_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("direction", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("calls", sa.BigInteger(), nullable=False),
+        sa.Column("errors", sa.BigInteger(), nullable=False),
+        sa.Column("duration_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "function_id", "resource_id", "direction", "resolution", "start_s", name=op.f("pk_edge_stats")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_edge_stats_resolution_start_s"), "edge_stats", ["resolution", "start_s"], unique=False)
+    op.create_table(
+        "exports",
+        sa.Column("id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("signal", sa.SmallInteger(), nullable=False),
+        sa.Column("codec", sa.SmallInteger(), nullable=False),
+        sa.Column("items", sa.Integer(), nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
+    )
+    op.create_table(
+        "function_durations",
+        sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("bucket", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("function_id", "resolution", "start_s", "bucket", name=op.f("pk_function_durations")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_function_durations_resolution_start_s"), "function_durations", ["resolution", "start_s"], unique=False
+    )
+    op.create_table(
+        "function_stats",
+        sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("invocations", sa.BigInteger(), nullable=False),
+        sa.Column("errors", sa.BigInteger(), nullable=False),
+        sa.Column("cold_starts", sa.BigInteger(), nullable=False),
+        sa.Column("duration_ns", sa.BigInteger(), nullable=False),
+        sa.Column("max_memory_mb", sa.Integer(), nullable=False),
+        sa.Column("cost_pd", sa.BigInteger(), nullable=False),
+        sa.Column("unpriced", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("function_id", "resolution", "start_s", name=op.f("pk_function_stats")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_function_stats_resolution_start_s"), "function_stats", ["resolution", "start_s"], unique=False
+    )
+    op.create_table(
+        "functions",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("runtime", sa.Text(), nullable=True),
+        sa.Column("architecture", sa.Text(), nullable=True),
+        sa.Column("memory_mb", sa.Integer(), nullable=True),
+        sa.Column("timeout_ms", sa.Integer(), nullable=True),
+        sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_functions")),
+    )
+    op.create_index(op.f("ix_functions_name"), "functions", ["name"], unique=False)
+    op.create_table(
+        "invocations",
+        sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("function_id", sa.BigInteger(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("duration_ns", sa.BigInteger(), nullable=False),
+        sa.Column("finished", sa.Boolean(), nullable=False),
+        sa.Column("result", sa.SmallInteger(), nullable=False),
+        sa.Column("cold_start", sa.Boolean(), nullable=False),
+        sa.Column("init_ns", sa.BigInteger(), nullable=True),
+        sa.Column("memory_mb", sa.Integer(), nullable=True),
+        sa.Column("max_memory_mb", sa.Integer(), nullable=True),
+        sa.Column("billed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("cost_pd", sa.BigInteger(), nullable=True),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("trigger_resource_id", sa.BigInteger(), nullable=True),
+        sa.Column("services", sa.Text(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("call_errors", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("started_ns", "span_id", name=op.f("pk_invocations")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_invocations_function_id_started_ns"), "invocations", ["function_id", "started_ns"], unique=False
+    )
+    op.create_index(op.f("ix_invocations_request_id"), "invocations", ["request_id"], unique=False)
+    op.create_index(op.f("ix_invocations_trace_id"), "invocations", ["trace_id"], unique=False)
+    op.create_table(
+        "issue_occurrences",
+        sa.Column("issue_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("issue_id", "started_ns", "span_id", name=op.f("pk_issue_occurrences")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_issue_occurrences_trace_id"), "issue_occurrences", ["trace_id"], unique=False)
+    op.create_table(
+        "issue_stats",
+        sa.Column("issue_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("occurrences", sa.BigInteger(), nullable=False),
+        sa.Column("cost_pd", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("issue_id", "resolution", "start_s", name=op.f("pk_issue_stats")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_issue_stats_resolution_start_s"), "issue_stats", ["resolution", "start_s"], unique=False)
+    op.create_table(
+        "issues",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("function_id", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("culprit", sa.Text(), nullable=True),
+        sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_issues")),
+    )
+    op.create_index(op.f("ix_issues_function_id"), "issues", ["function_id"], unique=False)
+    op.create_table(
+        "link_keys",
+        sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("side", sa.SmallInteger(), nullable=False),
+        sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("pointer", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "side", "started_ns", "span_id", name=op.f("pk_link_keys")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_link_keys_trace_id"), "link_keys", ["trace_id"], unique=False)
+    op.create_table(
+        "links",
+        sa.Column("consumer_trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("producer_trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("consumer_span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("producer_span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("pointer", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "consumer_trace_id", "producer_trace_id", "consumer_span_id", "producer_span_id", name=op.f("pk_links")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_links_producer_trace_id"), "links", ["producer_trace_id"], unique=False)
+    op.create_table(
+        "memberships",
+        sa.Column("transaction_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("transaction_id", "trace_id", name=op.f("pk_memberships")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_memberships_trace_id"), "memberships", ["trace_id"], unique=False)
+    op.create_table(
+        "resources",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("service", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("arn", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_resources")),
+    )
+    op.create_table(
+        "stitch_queue",
+        sa.Column("token", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("token", "trace_id", name=op.f("pk_stitch_queue")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "trace_exports",
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("export_id", sa.LargeBinary(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("trace_id", "export_id", name=op.f("pk_trace_exports")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "transactions",
+        sa.Column("id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("started_ns", sa.BigInteger(), nullable=False),
+        sa.Column("ended_ns", sa.BigInteger(), nullable=False),
+        sa.Column("entry_started_ns", sa.BigInteger(), nullable=False),
+        sa.Column("entry_span_id", sa.BigInteger(), nullable=False),
+        sa.Column("entry_function_id", sa.BigInteger(), nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("trigger_resource_id", sa.BigInteger(), nullable=True),
+        sa.Column("result", sa.SmallInteger(), nullable=False),
+        sa.Column("invocations", sa.Integer(), nullable=False),
+        sa.Column("failed_invocations", sa.Integer(), nullable=False),
+        sa.Column("cold_starts", sa.Integer(), nullable=False),
+        sa.Column("cost_pd", sa.BigInteger(), nullable=True),
+        sa.Column("services", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transactions")),
+    )
+    op.create_index(
+        op.f("ix_transactions_entry_function_id_started_ns"),
+        "transactions",
+        ["entry_function_id", "started_ns"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_transactions_started_ns"), "transactions", ["started_ns"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_transactions_started_ns"), table_name="transactions")
+    op.drop_index(op.f("ix_transactions_entry_function_id_started_ns"), table_name="transactions")
+    op.drop_table("transactions")
+    op.drop_table("trace_exports")
+    op.drop_table("stitch_queue")
+    op.drop_table("resources")
+    op.drop_index(op.f("ix_memberships_trace_id"), table_name="memberships")
+    op.drop_table("memberships")
+    op.drop_index(op.f("ix_links_producer_trace_id"), table_name="links")
+    op.drop_table("links")
+    op.drop_index(op.f("ix_link_keys_trace_id"), table_name="link_keys")
+    op.drop_table("link_keys")
+    op.drop_index(op.f("ix_issues_function_id"), table_name="issues")
+    op.drop_table("issues")
+    op.drop_index(op.f("ix_issue_stats_resolution_start_s"), table_name="issue_stats")
+    op.drop_table("issue_stats")
+    op.drop_index(op.f("ix_issue_occurrences_trace_id"), table_name="issue_occurrences")
+    op.drop_table("issue_occurrences")
+    op.drop_index(op.f("ix_invocations_trace_id"), table_name="invocations")
+    op.drop_index(op.f("ix_invocations_request_id"), table_name="invocations")
+    op.drop_index(op.f("ix_invocations_function_id_started_ns"), table_name="invocations")
+    op.drop_table("invocations")
+    op.drop_index(op.f("ix_functions_name"), table_name="functions")
+    op.drop_table("functions")
+    op.drop_index(op.f("ix_function_stats_resolution_start_s"), table_name="function_stats")
+    op.drop_table("function_stats")
+    op.drop_index(op.f("ix_function_durations_resolution_start_s"), table_name="function_durations")
+    op.drop_table("function_durations")
+    op.drop_table("exports")
+    op.drop_index(op.f("ix_edge_stats_resolution_start_s"), table_name="edge_stats")
+    op.drop_table("edge_stats")
+    op.drop_index(op.f("ix_edge_durations_resolution_start_s"), table_name="edge_durations")
+    op.drop_table("edge_durations")
+    op.drop_table("calls")
