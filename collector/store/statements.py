@@ -1,0 +1,157 @@
+"""Multi-row statements from tuples, on SQLite and on PostgreSQL.
+
+Both take a list of tuples in the table's column order. SQLite gets them through `executemany`, which is fastest there
+(210,000 rows/s against 127,000 by SQLAlchemy's dictionaries). PostgreSQL gets one statement with an array per column,
+which costs it one parse and one round trip however many rows there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table
+from sqlalchemy.dialects import postgresql
+
+Row = tuple[Any, ...]
+KEYS_PER_STATEMENT = 400  # SQLite allows 32,766 parameters; more keys than this gain nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What happens to a row whose key is there already: `updates` are SET clauses, none means nothing."""
+
+    updates: tuple[str, ...] = ()
+
+
+IGNORE = Conflict()
+
+
+def adding(table: Table, *columns: str) -> Conflict:
+    """Adds the new row's columns to the old one's."""
+    return Conflict(tuple(f"{name} = {table.name}.{name} + excluded.{name}" for name in columns))
+
+
+def larger(table: Table, column: str) -> str:
+    return _extreme(table, column, ">")
+
+
+def smaller(table: Table, column: str) -> str:
+    return _extreme(table, column, "<")
+
+
+def _extreme(table: Table, column: str, sign: str) -> str:
+    # CASE, because the function is called MAX in one engine and GREATEST in the other.
+    old, new = f"{table.name}.{column}", f"excluded.{column}"
+    return f"{column} = CASE WHEN {new} {sign} {old} THEN {new} ELSE {old} END"
+
+
+def write(connection: Connection, table: Table, rows: Collection[Row], conflict: Conflict = IGNORE) -> None:
+    """Inserts the rows; those whose key is there already are treated as `conflict` says.
+
+    Keys must not repeat within `rows`. They are sorted first, so that two collectors that write the same rows take
+    their locks in the same order.
+    """
+    if not rows:
+        return
+    ordered = sorted(rows, key=_key_of(table))
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_sqlite_insert(table, conflict), ordered)
+    else:
+        connection.exec_driver_sql(_postgresql_insert(table, conflict), tuple(map(list, zip(*ordered, strict=True))))
+
+
+def write_new(connection: Connection, table: Table, rows: Collection[Row]) -> set[Row]:
+    """Inserts the rows whose key is not there yet and returns the keys of those it inserted."""
+    if not rows:
+        return set()
+    key_of = _key_of(table)
+    if connection.dialect.name == "sqlite":
+        # The writer holds the database's only write lock, so nothing can come between the two statements.
+        known = existing(connection, table, [key_of(row) for row in rows])
+        new = sorted((row for row in rows if key_of(row) not in known), key=key_of)
+        if new:
+            connection.exec_driver_sql(_sqlite_insert(table, None), new)
+        return {key_of(row) for row in new}
+    ordered = sorted(rows, key=key_of)
+    statement = f"{_postgresql_insert(table, IGNORE)} RETURNING {_names(table.primary_key.columns)}"
+    result = connection.exec_driver_sql(statement, tuple(map(list, zip(*ordered, strict=True))))
+    return {tuple(row) for row in result}
+
+
+def existing(connection: Connection, table: Table, keys: Sequence[Row]) -> set[Row]:
+    """Those of the keys that are in the table."""
+    return {tuple(row) for row in select_by_key(connection, table, _names(table.primary_key.columns), keys)}
+
+
+def select_by_key(
+    connection: Connection,
+    table: Table,
+    columns: str,
+    keys: Sequence[Row],
+    *,
+    key_columns: Sequence[str] = (),
+    suffix: str = "",
+) -> list[Row]:
+    """The `columns` of the rows with these keys; `key_columns` are the primary key's unless named otherwise."""
+    names = list(key_columns) or [column.name for column in table.primary_key.columns]
+    found: list[Row] = []
+    for start in range(0, len(keys), KEYS_PER_STATEMENT):
+        some = keys[start : start + KEYS_PER_STATEMENT]
+        mark = "?" if connection.dialect.name == "sqlite" else "%s"
+        one = f"({', '.join([mark] * len(names))})"
+        # VALUES where a key has several columns; a plain list where it has one, which both engines index best.
+        if len(names) == 1:
+            where = f"{names[0]} IN ({', '.join([mark] * len(some))})"
+        else:
+            where = f"({', '.join(names)}) IN (VALUES {', '.join([one] * len(some))})"
+        parameters = tuple(value for key in some for value in key)
+        statement = f"SELECT {columns} FROM {table.name} WHERE {where} {suffix}"  # noqa: S608  # names are ours
+        found.extend(tuple(row) for row in connection.exec_driver_sql(statement, parameters))
+    return found
+
+
+def delete_by_key(connection: Connection, table: Table, keys: Collection[Row], key_columns: Sequence[str] = ()) -> None:
+    """Deletes the rows with these keys."""
+    if not keys:
+        return
+    names = list(key_columns) or [column.name for column in table.primary_key.columns]
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    where = " AND ".join(f"{name} = {mark}" for name in names)
+    connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {where}", sorted(keys))  # noqa: S608  # names are ours
+
+
+@cache
+def _key_of(table: Table) -> Callable[[Row], Row]:
+    positions = [index for index, column in enumerate(table.columns) if column.primary_key]
+    return lambda row: tuple(row[index] for index in positions)
+
+
+def _names(columns: Collection[Column[Any]]) -> str:
+    return ", ".join(column.name for column in columns)
+
+
+def _on_conflict(table: Table, conflict: Conflict) -> str:
+    if not conflict.updates:
+        return " ON CONFLICT DO NOTHING"
+    return f" ON CONFLICT ({_names(table.primary_key.columns)}) DO UPDATE SET {', '.join(conflict.updates)}"
+
+
+@cache
+def _sqlite_insert(table: Table, conflict: Conflict | None) -> str:
+    marks = ", ".join("?" * len(table.columns))
+    statement = f"INSERT INTO {table.name} ({_names(table.columns)}) VALUES ({marks})"  # noqa: S608  # names are ours
+    return statement + (_on_conflict(table, conflict) if conflict is not None else "")
+
+
+@cache
+def _postgresql_insert(table: Table, conflict: Conflict) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its constructor untyped
+    arrays = ", ".join(f"%s::{column.type.compile(dialect)}[]" for column in table.columns)
+    names = _names(table.columns)
+    return (
+        f"INSERT INTO {table.name} ({names}) SELECT {names} "  # noqa: S608  # names are ours
+        f"FROM unnest({arrays}) AS given({names}){_on_conflict(table, conflict)}"
+    )

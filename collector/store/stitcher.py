@@ -1,0 +1,269 @@
+"""Works out from link keys which traces belong to which transaction, and keeps the transactions' rows true.
+
+It reads only what is committed and writes only what follows from it, so it may run at any time, at any collector,
+again, and in any order: the outcome is the same. What is to be looked at stands in `stitch_queue`, in the commit that
+made it so; nothing is forgotten when a collector dies.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, select
+
+from collector.domain.facts import Link, LinkKey, Result, Side
+from collector.domain.links import resolve
+from collector.domain.transactions import entries
+from collector.store import tables
+from collector.store.statements import delete_by_key, write
+
+TRACES_PER_PASS = 2_000
+BUSY_S = 0.2  # until another collector's pass will have ended
+_ADVISORY_LOCK = 0x636C6578  # PostgreSQL's; one stitcher at a time among all collectors. "clex": next to the schema's
+_CHUNK = 400  # values in one IN list
+
+_keys, _links, _memberships = tables.link_keys.c, tables.links.c, tables.memberships.c
+_invocations = tables.invocations.c
+
+# SQLAlchemy caches the compiled statement and expands only the lists.
+_QUEUE = select(tables.stitch_queue.c.token, tables.stitch_queue.c.trace_id).order_by(tables.stitch_queue.c.token)
+_KEYS_OF = select(_keys.key).where(_keys.trace_id.in_(bindparam("some", expanding=True))).distinct()
+_POINTERS_OF = select(_keys.key).where(_keys.trace_id.in_(bindparam("some", expanding=True)), _keys.pointer.is_(True))
+_ROWS_OF = select(*tables.link_keys.c).where(_keys.key.in_(bindparam("some", expanding=True)))
+_LINKS_TO = select(*tables.links.c).where(_links.consumer_trace_id.in_(bindparam("some", expanding=True)))
+_CONSUMERS_OF = (
+    select(_links.consumer_trace_id).where(_links.producer_trace_id.in_(bindparam("some", expanding=True))).distinct()
+)
+_MEMBERSHIPS_OF = select(_memberships.trace_id, _memberships.transaction_id).where(
+    _memberships.trace_id.in_(bindparam("some", expanding=True))
+)
+_STARTS_OF = (
+    select(_invocations.trace_id, func.min(_invocations.started_ns))
+    .where(_invocations.trace_id.in_(bindparam("some", expanding=True)))
+    .group_by(_invocations.trace_id)
+)
+# Sums per distinct list of services: a transaction of many invocations has few distinct ones.
+_SUMS_OF = (
+    select(
+        _memberships.transaction_id,
+        _invocations.services,
+        func.min(_invocations.started_ns).label("started_ns"),
+        func.max(_invocations.started_ns + _invocations.duration_ns).label("ended_ns"),
+        func.count().label("invocations"),
+        func.count().filter(_invocations.result != Result.OK).label("failed"),
+        func.count().filter(_invocations.cold_start.is_(True)).label("cold_starts"),
+        func.count(_invocations.cost_pd).label("priced"),
+        func.sum(_invocations.cost_pd).label("cost_pd"),
+    )
+    .select_from(tables.memberships.join(tables.invocations, _invocations.trace_id == _memberships.trace_id))
+    .where(_memberships.transaction_id.in_(bindparam("some", expanding=True)))
+    .group_by(_memberships.transaction_id, _invocations.services)
+)
+_entry_rank = (
+    func.row_number()
+    .over(
+        partition_by=_memberships.transaction_id,
+        # The entry trace's earliest invocation; where the entry itself ran no function, the earliest of all.
+        order_by=(
+            (_memberships.trace_id != _memberships.transaction_id),
+            _invocations.started_ns,
+            _invocations.span_id,
+        ),
+    )
+    .label("rank")
+)
+_ranked = (
+    select(
+        _memberships.transaction_id,
+        _invocations.started_ns,
+        _invocations.span_id,
+        _invocations.function_id,
+        _invocations.trigger,
+        _invocations.trigger_resource_id,
+        _invocations.result,
+        _entry_rank,
+    )
+    .select_from(tables.memberships.join(tables.invocations, _invocations.trace_id == _memberships.trace_id))
+    .where(_memberships.transaction_id.in_(bindparam("some", expanding=True)))
+    .subquery()
+)
+_ENTRIES_OF = select(_ranked).where(_ranked.c.rank == 1)
+
+
+class Stitcher:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def run_pass(self, most: int = TRACES_PER_PASS) -> float | None:
+        """Takes up to `most` traces from the queue, in one transaction. Returns after how many seconds the next pass
+        is due: None where the queue is empty.
+
+        On PostgreSQL it does nothing while another collector's pass runs; the queue is theirs as well as ours.
+        """
+        with self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql" and not connection.scalar(
+                select(func.pg_try_advisory_xact_lock(_ADVISORY_LOCK))
+            ):
+                return BUSY_S
+            queued = [tuple(row) for row in connection.execute(_QUEUE.limit(most))]
+            if not queued:
+                return None
+            traces = {trace for _, trace in queued}
+            relinked = _join_links(connection, traces)
+            _regroup(connection, traces, relinked)
+            delete_by_key(connection, tables.stitch_queue, queued)
+            return 0.0 if len(queued) == most else None
+
+
+def _join_links(connection: Connection, traces: set[bytes]) -> set[bytes]:
+    """Brings `links` up to date with the link keys of these traces; returns the consumers whose links changed."""
+    keys = {key for (key,) in _fetch(connection, _KEYS_OF, traces)}
+    rows = [LinkKey(*row) for row in _fetch(connection, _ROWS_OF, keys)]
+    # A consumer that follows pointers is looked at with all of its pointers, because all its old links are replaced.
+    followers = {row.trace_id for row in rows if row.pointer and row.side == Side.CONSUMED}
+    further = {key for (key,) in _fetch(connection, _POINTERS_OF, followers)} - keys
+    rows.extend(LinkKey(*row) for row in _fetch(connection, _ROWS_OF, further))
+    pointers = {
+        (row.trace_id, row.span_id)
+        for row in rows
+        if row.pointer and row.side == Side.CONSUMED and row.trace_id in followers
+    }
+    exact = resolve(row for row in rows if not row.pointer)
+    pointed = {
+        link
+        for link in resolve(row for row in rows if row.pointer)
+        if (link.consumer_trace_id, link.consumer_span_id) in pointers
+    } - exact
+    consumers = {link.consumer_trace_id for link in exact | pointed} | followers
+    stored = {Link(*row[:4]): bool(row[4]) for row in _fetch(connection, _LINKS_TO, consumers)}
+    outdated = {
+        link
+        for link, by_pointer in stored.items()
+        if by_pointer and (link.consumer_trace_id, link.consumer_span_id) in pointers and link not in pointed
+    }
+    new = [(*link, False) for link in exact if link not in stored]
+    new.extend((*link, True) for link in pointed if link not in stored)
+    delete_by_key(connection, tables.links, outdated)
+    write(connection, tables.links, new)
+    return {row[0] for row in new} | {link.consumer_trace_id for link in outdated}
+
+
+def _regroup(connection: Connection, traces: set[bytes], relinked: set[bytes]) -> None:
+    """Puts every trace that may have changed transactions where it belongs, and renews the transactions touched."""
+    before = _memberships_of(connection, traces)
+    changed = {transaction for trace in traces for transaction in before.get(trace, ())}
+    # A trace that is known and whose links are what they were stays where it is: only its transactions' sums change.
+    moved = {trace for trace in traces if trace not in before} | relinked | _misplaced(connection, before)
+    if moved:
+        affected, parents, known = _neighbourhood(connection, moved)
+        starts = dict(_fetch(connection, _STARTS_OF, affected))
+        after = entries(affected, parents, known, starts)
+        changed |= _move(connection, _memberships_of(connection, affected), after)
+    _renew(connection, changed)
+
+
+def _misplaced(connection: Connection, placed: dict[bytes, set[bytes]]) -> set[bytes]:
+    """Those of the placed traces that span links, written as they came in, put elsewhere."""
+    parents: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    for consumer, producer, *_ in _fetch(connection, _LINKS_TO, placed):
+        parents[consumer].add(producer)
+    entries_of = _memberships_of(connection, {parent for found in parents.values() for parent in found})
+    return {
+        trace
+        for trace, found in parents.items()
+        if placed[trace] != {entry for parent in found for entry in entries_of.get(parent, {parent})}
+    }
+
+
+def _neighbourhood(
+    connection: Connection, moved: set[bytes]
+) -> tuple[set[bytes], dict[bytes, set[bytes]], dict[bytes, set[bytes]]]:
+    """Everything downstream of the moved traces, the parents of all that, and the entries of parents outside it.
+
+    A parent that has no entries yet (nothing of it has arrived, or the queue still holds it) is taken in too.
+    """
+    affected: set[bytes] = set()
+    parents: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    known: dict[bytes, set[bytes]] = {}
+    frontier = moved
+    while frontier:
+        while frontier:
+            affected |= frontier
+            frontier = {row[0] for row in _fetch(connection, _CONSUMERS_OF, frontier)} - affected
+        for consumer, producer, *_ in _fetch(connection, _LINKS_TO, affected):
+            parents[consumer].add(producer)
+        outside = {parent for found in parents.values() for parent in found} - affected
+        known = _memberships_of(connection, outside)
+        frontier = {parent for parent in outside if parent not in known}
+    return affected, dict(parents), known
+
+
+def _move(connection: Connection, before: dict[bytes, set[bytes]], after: dict[bytes, frozenset[bytes]]) -> set[bytes]:
+    """Writes the difference; returns the transactions that gained or lost a trace."""
+    old = {(transaction, trace) for trace, found in before.items() for transaction in found}
+    new = {(transaction, trace) for trace, found in after.items() for transaction in found}
+    delete_by_key(connection, tables.memberships, old - new)
+    write(connection, tables.memberships, new - old)
+    return {transaction for transaction, _ in old ^ new}
+
+
+def _renew(connection: Connection, transactions: set[bytes]) -> None:
+    """Works these transactions' rows out anew; one without invocations has none."""
+    sums: defaultdict[bytes, list[tuple[Any, ...]]] = defaultdict(list)
+    for row in _fetch(connection, _SUMS_OF, transactions):
+        sums[row[0]].append(row[1:])
+    rows = []
+    for entry in _fetch(connection, _ENTRIES_OF, transactions):
+        id, started_ns, span_id, function_id, trigger, trigger_resource_id, result, _ = entry
+        parts = sums[id]
+        services, starts, ends, counts, failed, cold_starts, priced, costs = zip(*parts, strict=True)
+        rows.append(
+            (
+                id,
+                min(starts),
+                max(ends),
+                started_ns,
+                span_id,
+                function_id,
+                trigger,
+                trigger_resource_id,
+                result,
+                sum(counts),
+                sum(failed),
+                sum(cold_starts),
+                int(sum(cost or 0 for cost in costs)) if any(priced) else None,
+                _merge_services(zip(services, counts, strict=True)),
+            )
+        )
+    for some in _chunks(transactions):
+        connection.execute(delete(tables.transactions).where(tables.transactions.c.id.in_(some)))
+    write(connection, tables.transactions, rows)
+
+
+def _merge_services(lists: Iterable[tuple[str, int]]) -> str:
+    """`s3 2,sqs 1` of three invocations and `s3 1` of one: `s3 7,sqs 3`."""
+    total: Counter[str] = Counter()
+    for services, times in lists:
+        for part in services.split(",") if services else ():
+            name, _, count = part.rpartition(" ")
+            total[name] += int(count) * times
+    return ",".join(f"{name} {count}" for name, count in sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _memberships_of(connection: Connection, traces: Collection[bytes]) -> dict[bytes, set[bytes]]:
+    found: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    for trace, transaction in _fetch(connection, _MEMBERSHIPS_OF, traces):
+        found[trace].add(transaction)
+    return dict(found)
+
+
+def _fetch(connection: Connection, statement: Select[Any], values: Collection[Any]) -> list[tuple[Any, ...]]:
+    """All rows for these values, however many the statement's list may hold at once."""
+    return [tuple(row) for some in _chunks(values) for row in connection.execute(statement, {"some": some})]
+
+
+def _chunks(values: Collection[Any]) -> list[list[Any]]:
+    ordered = list(values)
+    return [ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK)]

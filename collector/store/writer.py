@@ -1,0 +1,173 @@
+"""The one thread that writes: it takes all requests that wait and stores them in one commit.
+
+While one commit runs, the next requests gather; so a commit's cost is shared by more requests the busier it gets, and
+an idle collector answers after one commit. A request's thread waits in `submit` until its commit is durable: the 200
+that follows means stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+
+import sqlalchemy.exc
+from sqlalchemy import Engine
+
+from collector.domain.facts import Facts
+from collector.store.commit import Seen, write_facts
+from collector.store.errors import Overloaded, StoreError, StoreUnavailable
+from collector.store.stitcher import Stitcher
+
+MAX_GROUP_BYTES = 16 * 1024 * 1024  # a commit holds the write lock, so it may not grow with the backlog
+STITCH_EVERY_S = 0.2  # how far the transactions may lag behind what is stored; each pass is one more commit
+RETRY_AFTER_S = 1
+
+logger = logging.getLogger(__name__)
+
+
+class _Request:
+    __slots__ = ("done", "error", "facts", "size")
+
+    def __init__(self, facts: Facts, size: int) -> None:
+        self.facts = facts
+        self.size = size
+        self.done = threading.Event()
+        self.error: Exception | None = None
+
+
+class Writer:
+    """Stores facts, then stitches transactions together. Start it once; `submit` from any thread."""
+
+    def __init__(self, engine: Engine, *, max_queue_bytes: int = 64 * 1024 * 1024) -> None:
+        self._engine = engine
+        self._max_queue_bytes = max_queue_bytes
+        self._stitcher = Stitcher(engine)
+        self._seen = Seen()
+        self._waiting: deque[_Request] = deque()
+        self._waiting_bytes = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._stitch_due = 0.0  # monotonic; what an earlier process left in the queue is stitched at once
+        self._thread = threading.Thread(target=self._run, name="clew-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive() and not self._closing
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._waiting_bytes
+
+    def submit(self, facts: Facts, size: int) -> None:
+        """Returns once the facts are durably stored. `size` is what they hold in memory, in bytes.
+
+        Raises Overloaded where more would wait than may, StoreUnavailable where the database failed or the writer is
+        stopping (both worth a retry), and StoreError where these facts cannot be stored at all.
+        """
+        request = _Request(facts, size)
+        with self._changed:
+            if not self.alive:
+                raise StoreUnavailable("The collector is stopping.", RETRY_AFTER_S)
+            # One request is always taken, or one larger than the bound could never be.
+            if self._waiting and self._waiting_bytes + size > self._max_queue_bytes:
+                raise Overloaded(
+                    f"{self._waiting_bytes} bytes wait to be stored, and no more than {self._max_queue_bytes} may.",
+                    RETRY_AFTER_S,
+                )
+            self._waiting.append(request)
+            self._waiting_bytes += size
+            self._changed.notify()
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
+
+    def close(self) -> None:
+        """Takes nothing more, stores what waits, stitches it, and returns."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            group = self._next_group()
+            if group:
+                self._store(group)
+            if time.monotonic() >= self._stitch_due or (self._closing and not self._waiting):
+                self._stitch()
+            if self._closing and not self._waiting:
+                return
+
+    def _next_group(self) -> list[_Request]:
+        """Waits for requests or for the next pass of the stitcher; takes all requests that one commit may hold."""
+        with self._changed:
+            while not self._waiting and not self._closing:
+                pause = self._stitch_due - time.monotonic()
+                if pause <= 0 or not self._changed.wait(None if pause == float("inf") else pause):
+                    break
+            group: list[_Request] = []
+            size = 0
+            while self._waiting and (not group or size + self._waiting[0].size <= MAX_GROUP_BYTES):
+                request = self._waiting.popleft()
+                size += request.size
+                group.append(request)
+            self._waiting_bytes -= size
+            return group
+
+    def _store(self, group: list[_Request]) -> None:
+        try:
+            self._commit(group)
+        except Exception as error:  # noqa: BLE001  # whatever it is, every waiting request must hear of it
+            self._settle_failure(group, error)
+        else:
+            for request in group:
+                request.done.set()
+            if self._stitch_due == float("inf"):
+                self._stitch_due = time.monotonic() + STITCH_EVERY_S
+
+    def _commit(self, group: list[_Request]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                write_facts(connection, [request.facts for request in group], self._seen)
+        except BaseException:
+            self._seen.forget()
+            raise
+        self._seen.confirm()
+
+    def _settle_failure(self, group: list[_Request], error: Exception) -> None:
+        """Where the database is at fault all may try again; where the data is, only the request that holds it fails."""
+        if isinstance(error, sqlalchemy.exc.DataError | sqlalchemy.exc.IntegrityError | ValueError | OverflowError):
+            if len(group) > 1:
+                for request in group:
+                    self._store([request])
+                return
+            logger.error("an export could not be stored: %s", error)
+            answer: Exception = StoreError("This export cannot be stored; the collector's log has the reason.")
+        else:
+            _log(f"a commit of {len(group)} exports failed", error)
+            reason = str(error) if isinstance(error, StoreError) else "The database failed."
+            answer = StoreUnavailable(reason, RETRY_AFTER_S)
+        for request in group:
+            request.error = answer
+            request.done.set()
+
+    def _stitch(self) -> None:
+        """One pass, bounded, so that requests never wait long for it. More is left: again at the next turn."""
+        try:
+            pause = self._stitcher.run_pass()
+        except Exception as error:  # noqa: BLE001  # the queue still holds it all; the next pass takes it up
+            _log("stitching failed and will be tried again", error)
+            pause = RETRY_AFTER_S
+        self._stitch_due = float("inf") if pause is None else time.monotonic() + pause
+
+
+def _log(what: str, error: Exception) -> None:
+    """A database that is gone or locked is told in one line; anything else is ours and wants its stack."""
+    known = isinstance(error, StoreError | sqlalchemy.exc.OperationalError)
+    logger.log(logging.ERROR, "%s: %s", what, error, exc_info=None if known else error)
