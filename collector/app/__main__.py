@@ -1,0 +1,5 @@
+"""`python -m collector.app` is `clew`."""
+
+from collector.app.cli import main
+
+main(prog_name="clew")

@@ -1,0 +1,139 @@
+"""The command `clew`. What each command does is in its own help; docs/cli.md shows them all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as version_of
+
+import click
+
+from collector.app.errors import InvalidSetting, StartError
+from collector.app.settings import Settings, read_settings
+from collector.store.errors import StoreError
+
+BAD_SETTING = 2  # as for a bad option
+CANNOT = 1
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Clew: see what your serverless functions do, from a server that you run yourself.
+
+    Settings come from environment variables that begin with CLEW_; docs/settings.md lists them.
+    """
+
+
+_database_option = click.option(
+    "--database-url",
+    metavar="URL",
+    help="Where everything is stored: sqlite:///PATH or postgresql://…; otherwise CLEW_DATABASE_URL.",
+)
+
+
+@main.command()
+@click.option("--host", metavar="ADDRESS", help="Address to listen on, of this machine only; otherwise CLEW_HOST.")
+@click.option("--port", metavar="PORT", help="Port to listen on, 0 for any free one; otherwise CLEW_PORT, or 4318.")
+@_database_option
+def up(host: str | None, port: str | None, database_url: str | None) -> None:
+    """Receive OTLP and show the dashboard, until Ctrl-C.
+
+    Brings the database up to date first, making it if there is none. On Ctrl-C (or SIGTERM) requests that have begun
+    are finished and stored.
+    """
+    with _told():
+        settings = _settings(host=host, port=port, database_url=database_url)
+        _log_to_stderr(settings.log_level)
+        # The server's packages take a second to import, which the other commands need not wait for.
+        from collector.app.process import running, stop_signals  # noqa: PLC0415
+
+        stopped = stop_signals()
+        with running(settings) as process:
+            click.echo(f"Clew {_version()} listens on {process.url} and stores in {process.database}")
+            stopped.wait()
+    if not process.drained:
+        # A client that never finishes its request holds a thread that Python would wait for or trip over.
+        logging.getLogger(__name__).warning("Requests that had begun were cut off after %g s.", settings.stop_timeout_s)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+@main.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("upgrade")
+@_database_option
+def db_upgrade(database_url: str | None) -> None:
+    """Bring the tables up to date, making them if there are none.
+
+    `clew up` does the same as it starts.
+    """
+    with _told():
+        settings = _settings(database_url=database_url)
+        _log_to_stderr(settings.log_level)
+        from collector.app.database import opened  # noqa: PLC0415 - see above
+        from collector.store.engine import describe  # noqa: PLC0415
+        from collector.store.schema import claim, current_revision, head_revision, upgrade  # noqa: PLC0415
+
+        with opened(settings) as engine, claim(engine):
+            before = current_revision(engine)
+            upgrade(engine)
+            done = "is up to date" if before == head_revision() else "was brought up to date"
+            click.echo(f"The database {describe(engine)} {done}: revision {head_revision()}.")
+
+
+@db.command("status")
+@_database_option
+def db_status(database_url: str | None) -> None:
+    """Say which database is used and whether its tables are up to date.
+
+    Exit code 0 if they are, 1 if not.
+    """
+    with _told():
+        settings = _settings(database_url=database_url)
+        from collector.app.database import opened  # noqa: PLC0415 - see above
+        from collector.store.engine import describe  # noqa: PLC0415
+        from collector.store.schema import check, head_revision  # noqa: PLC0415
+
+        with opened(settings, read_only=True) as engine:
+            check(engine)
+            click.echo(f"The database {describe(engine)} is up to date: revision {head_revision()}.")
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"Clew {_version()}")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What cannot be done is told in one sentence; what nobody expected keeps its traceback."""
+    try:
+        yield
+    except (StartError, StoreError) as error:
+        click.echo(f"clew: {error}", err=True)
+        sys.exit(BAD_SETTING if isinstance(error, InvalidSetting) else CANNOT)
+
+
+def _settings(**options: str | None) -> Settings:
+    return read_settings(**{name: value for name, value in options.items() if value is not None})
+
+
+def _version() -> str:
+    return version_of("clew-server")
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if level != "debug":
+        for noisy in ("alembic", "_granian"):  # they tell every step of what they do
+            logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,27 @@
+"""Why Clew does not start, beside what the store has to say (`collector.store.errors`).
+
+    StartError
+    ├── InvalidSetting      a setting's value cannot be used
+    ├── RefusedAddress      the address is not of this machine alone
+    └── CannotListen        the port is taken, or may not be used
+
+Messages are one sentence for whoever started the program.
+"""
+
+from __future__ import annotations
+
+
+class StartError(Exception):
+    pass
+
+
+class InvalidSetting(StartError):
+    pass
+
+
+class RefusedAddress(StartError):
+    pass
+
+
+class CannotListen(StartError):
+    pass

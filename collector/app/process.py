@@ -1,0 +1,134 @@
+"""What `clew up` runs: the writer, the receivers and the dashboard, in one process on one address."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from collector.app.database import opened
+from collector.app.errors import InvalidSetting, RefusedAddress
+from collector.app.server import Server, bind
+from collector.app.settings import RESERVED_THREADS, Settings, variable
+from collector.domain.prices import PriceTable, PriceTableError, load_prices
+from collector.receivers import otlp, status
+from collector.receivers.admission import Admission
+from collector.receivers.counters import Counters
+from collector.receivers.otlp import OtlpReceiver
+from collector.receivers.status import StatusPages
+from collector.store.engine import describe
+from collector.store.schema import claim, upgrade
+from collector.store.writer import Writer
+from webapp import create_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+LOOPBACK_NAME = "localhost"
+
+
+@dataclass(slots=True)
+class Running:
+    url: str
+    database: str  # for a person: a path, or a server without its password
+    drained: bool = True  # False, after the end: some requests had not ended in time and their threads still run
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Running]:
+    """Everything, ready for requests. On leaving, what was answered 200 is in the database and nothing is half done.
+
+    Raises StartError or StoreError.
+    """
+    with ExitStack() as stack:
+        # The port first: one that is taken is told before a database is touched, and a client that comes meanwhile
+        # waits instead of being refused.
+        listener = bind(_loopback(settings.host), settings.port)
+        stack.callback(listener.close)
+        prices = _prices(settings)
+        writing = stack.enter_context(opened(settings))
+        stack.enter_context(claim(writing))
+        upgrade(writing)
+        reading = stack.enter_context(opened(settings, read_only=True))
+
+        writer = Writer(writing, max_queue_bytes=settings.max_queue_bytes)
+        writer.start()
+        stack.callback(writer.close)
+        admission = Admission(max_requests=settings.threads - RESERVED_THREADS, max_bytes=settings.max_queue_bytes)
+        counters = Counters()
+        receiver = OtlpReceiver(
+            writer, admission=admission, counters=counters, max_body_bytes=settings.max_body_bytes, prices=prices
+        )
+        pages = StatusPages(writer, admission=admission, counters=counters, version=version("clew-server"))
+        server = Server(
+            route(receiver, pages, create_app(reading)),
+            listener,
+            threads=settings.threads,
+            max_connections=settings.max_connections,
+        )
+        server.start()
+        process = Running(server.url, describe(writing))
+
+        def stop() -> None:
+            process.drained = server.stop(settings.stop_timeout_s)
+
+        stack.callback(stop)
+        yield process
+
+
+def route(receiver: WSGIApplication, pages: WSGIApplication, dashboard: WSGIApplication) -> WSGIApplication:
+    """One address for all three."""
+
+    def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path: str = environ["PATH_INFO"]
+        if path.startswith(otlp.PREFIX):
+            return receiver(environ, start_response)
+        if path in status.PATHS:
+            return pages(environ, start_response)
+        return dashboard(environ, start_response)
+
+    return application
+
+
+def stop_signals() -> threading.Event:
+    """Set by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process as if nobody listened."""
+    arrived = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def handle(_number: int, _frame: object) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
+        arrived.set()
+
+    for number in signals:
+        signal.signal(number, handle)
+    return arrived
+
+
+def _loopback(host: str) -> str:
+    if host == LOOPBACK_NAME:
+        return "127.0.0.1"
+    try:
+        allowed = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        allowed = False
+    if not allowed:
+        raise RefusedAddress(
+            f"{variable('host')}={host} is refused: until there is sign-in, whoever reaches the address reads "
+            "everything; bind to 127.0.0.1 and put a proxy that signs people in before it, or use an SSH tunnel."
+        )
+    return host
+
+
+def _prices(settings: Settings) -> PriceTable | None:
+    if settings.prices_file is None:
+        return None
+    try:
+        return load_prices(settings.prices_file)
+    except PriceTableError as error:
+        raise InvalidSetting(f"{variable('prices_file')} cannot be used: {error}.") from error

@@ -1,0 +1,155 @@
+"""The HTTP server: granian's worker, run inside this process.
+
+granian's public `Granian(...)` forks a worker process and supervises it. One process is what Clew promises, so the
+worker runs here instead, in the very way granian's own child process runs it:
+
+* two processes cost 11 MB more (52 MB against 31 MB resident with a bare callable, 33.5 MB against 31 MB when shared
+  pages are counted once), and a database opened before the fork must not be used after it;
+* a parent that is killed leaves its child behind, which goes on answering on the port with nobody to stop it;
+* granian listens with SO_REUSEPORT, so that a second server on the same port starts without an error and gets half of
+  the connections. Here the socket is ours and the second one is refused.
+
+The price is that `granian._granian` is not granian's public interface: pyproject.toml bounds its version, and the
+tests of this module run every call that is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import granian._futures
+import granian._granian
+from granian.http import HTTP1Settings
+
+from collector.app.errors import CannotListen
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+BACKLOG = 1024  # connections that the kernel keeps while all of ours are taken
+HEADERS_TIMEOUT_S = 60  # for the headers of a request to arrive; an idle connection is closed after it too
+IDLE_THREAD_S = 30
+
+_logger = logging.getLogger(__name__)
+
+_granian: Any = granian._granian  # the stubs that come with it are those of an earlier version
+_futures: Any = granian._futures
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class _Exchange(Protocol):
+    """granian's side of one request."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Otherwise a restart fails for a minute while closed connections linger. It lets nobody share the port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise CannotListen(f"Cannot listen on {host} port {port}: {reason[:1].lower()}{reason[1:]}.") from error
+    return listener
+
+
+class Server:
+    """Serves a WSGI application on a listening socket, which it owns from now on, until it is stopped."""
+
+    def __init__(
+        self, application: WSGIApplication, listener: socket.socket, *, threads: int, max_connections: int
+    ) -> None:
+        host, self.port = listener.getsockname()[:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self._signal = _granian.WorkerSignal()
+        self._stopped = threading.Event()
+        self._signal.add_cb(self._stopped.set)
+        self._loop = asyncio.new_event_loop()  # the scheduler asks for one; a WSGI worker never runs it
+        self._scheduler = _futures._new_cbscheduler(self._loop, _serve_with(application), impl_asyncio=True)
+        self._worker = _granian.WSGIWorker(
+            1,
+            (None, _granian.SocketHolder(listener.detach(), False, BACKLOG)),
+            None,
+            1,  # thread for I/O: it does 100,000 requests/s, Python is the limit
+            8,  # threads for blocking I/O, which nothing here uses
+            threads,
+            IDLE_THREAD_S,
+            max_connections,
+            "1",
+            HTTP1Settings(header_read_timeout=HEADERS_TIMEOUT_S * 1000),
+            None,
+        )
+
+    def start(self) -> None:
+        """Returns at once; requests are answered from now on."""
+        self._worker.serve_mtr(self._scheduler, self._loop, self._signal)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Takes no more connections and waits for requests that have begun. False: some had not ended in time."""
+        self._signal.set()
+        done = self._stopped.wait(timeout_s)
+        self._loop.close()
+        return done
+
+
+def _serve_with(application: WSGIApplication) -> Callable[[_Exchange, dict[str, Any]], None]:
+    """granian's callback for a WSGI application.
+
+    granian's own copies the process's environment variables into every request, secrets included. A body is sent
+    whole: all of ours are in memory or small files.
+    """
+    constant = {
+        "SCRIPT_NAME": "",
+        "SERVER_SOFTWARE": "Clew",
+        "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True,
+        "wsgi.multiprocess": False,
+        "wsgi.multithread": True,
+        "wsgi.run_once": False,
+        "wsgi.version": (1, 0),
+    }
+
+    def serve(exchange: _Exchange, scope: dict[str, Any]) -> None:
+        status, headers, written = 500, list[tuple[str, str]](), list[bytes]()
+
+        def start_response(
+            line: str, fields: list[tuple[str, str]], _exc_info: _ExcInfo | None = None, /
+        ) -> Callable[[bytes], object]:
+            nonlocal status, headers
+            status, headers = int(line[:3]), fields
+            return written.append
+
+        try:
+            result = application(constant | scope, start_response)
+            body = _whole(result, written)
+        except Exception:
+            _logger.exception("%s %s failed", scope["REQUEST_METHOD"], scope["PATH_INFO"])
+            status, headers = 500, [("content-type", "text/plain; charset=utf-8")]
+            body = b"Something went wrong here. The server's log says what.\n"
+        exchange.response_bytes(status, headers, body)
+
+    return serve
+
+
+def _whole(result: Iterable[bytes], written: list[bytes]) -> bytes:
+    try:
+        return b"".join((*written, *result))
+    finally:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()

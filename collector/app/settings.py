@@ -1,0 +1,108 @@
+"""Every setting of the server: one class, read from the environment. docs/settings.md is its page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from collector.app.errors import InvalidSetting
+
+PREFIX = "CLEW_"
+MIB = 1024 * 1024
+RESERVED_THREADS = 16  # that ingest never takes, so that pages open however busy it is
+
+
+class Settings(BaseSettings):
+    """Field `x_y` is the variable `CLEW_X_Y`. Sizes are bytes, durations seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on. Only loopback is accepted: there is no sign-in yet.",
+    )
+    port: int = Field(
+        4318,
+        ge=0,
+        le=65535,
+        description="Port of both the receivers and the dashboard; the default is OTLP's own. 0 takes any free one.",
+    )
+    database_url: str = Field(
+        default_factory=lambda: f"sqlite:///{default_directory() / 'clew.db'}",
+        description="`sqlite:////absolute/path.db`, `sqlite:///relative/path.db`, or `postgresql://user:password@host/name`.",
+    )
+    prices_file: Path | None = Field(
+        None,
+        description="Lambda's prices, in place of the table that comes along (`collector/domain/prices.toml`).",
+    )
+    max_body_bytes: int = Field(
+        16 * MIB,
+        ge=1024,
+        description="Largest body of one export, as it is sent and as it is when decompressed. Larger ones get 413.",
+    )
+    max_queue_bytes: int = Field(
+        64 * MIB,
+        ge=1024,
+        description="Bodies of all exports together that are being received or wait for their commit. Beyond it: 429.",
+    )
+    threads: int = Field(
+        128,
+        ge=2 * RESERVED_THREADS,
+        le=4096,
+        description=f"Requests worked on at once. {RESERVED_THREADS} are kept for pages; an export beyond gets 429.",
+    )
+    max_connections: int = Field(
+        4096,
+        ge=128,
+        description="Connections open at once, idle ones included. More wait until one closes.",
+    )
+    stop_timeout_s: float = Field(
+        10.0,
+        ge=0,
+        description="How long a stop waits for requests that have begun.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="Least severity that is written to stderr.",
+    )
+
+    @model_validator(mode="after")
+    def _body_fits_queue(self) -> Self:
+        if self.max_body_bytes > self.max_queue_bytes:
+            raise ValueError(
+                f"{PREFIX}MAX_BODY_BYTES ({self.max_body_bytes}) must not exceed "
+                f"{PREFIX}MAX_QUEUE_BYTES ({self.max_queue_bytes}): such a body could never be taken"
+            )
+        return self
+
+
+def read_settings(**overrides: object) -> Settings:
+    """The settings of this process. Overrides win over the environment. Raises InvalidSetting."""
+    try:
+        return Settings.model_validate(overrides)
+    except ValidationError as error:
+        raise InvalidSetting(_sentence(error)) from None
+
+
+def default_directory() -> Path:
+    """Where the database is kept unless told otherwise: by the XDG rules, `~/.local/share/clew`."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    # The rules say that a relative path there is to be ignored.
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "clew"
+
+
+def variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _sentence(error: ValidationError) -> str:
+    # The value itself is not shown: a database's URL may hold a password.
+    fault = error.errors(include_url=False)[0]
+    message = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return f"{message}."
+    return f"{variable(str(fault['loc'][0]))} cannot be used: {message[:1].lower()}{message[1:]}."

@@ -1,0 +1,90 @@
+"""What OTLP/HTTP answers, in the content type of the request."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from collector.domain.facts import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse
+
+    from collector.receivers.refusal import Refusal
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+_REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+def respond(
+    start_response: StartResponse,
+    status: int,
+    content_type: str,
+    body: bytes,
+    headers: Iterable[tuple[str, str]] = (),
+) -> list[bytes]:
+    start_response(_REASONS[status], [("content-type", content_type), *headers])
+    return [body]
+
+
+def accepted(content_type: str, signal: Signal, rejected: int, reason: str) -> bytes:
+    """An Export…ServiceResponse. Empty says that all was taken."""
+    if not rejected and not reason:
+        return b"{}" if content_type == JSON else b""
+    if signal == Signal.TRACES:
+        traces = ExportTraceServiceResponse()
+        traces.partial_success.rejected_spans = rejected
+        traces.partial_success.error_message = reason
+        message: ExportTraceServiceResponse | ExportLogsServiceResponse = traces
+        name = "rejectedSpans"
+    else:
+        logs = ExportLogsServiceResponse()
+        logs.partial_success.rejected_log_records = rejected
+        logs.partial_success.error_message = reason
+        message, name = logs, "rejectedLogRecords"
+    if content_type == JSON:
+        # 64-bit numbers are strings in protobuf's JSON.
+        return json.dumps({"partialSuccess": {name: str(rejected), "errorMessage": reason}}).encode()
+    return message.SerializeToString()
+
+
+def refused(start_response: StartResponse, content_type: str, refusal: Refusal) -> list[bytes]:
+    """A google.rpc.Status for clients whose content type we speak, otherwise text."""
+    headers = []
+    if refusal.retry_after_s is not None:
+        headers.append(("retry-after", str(max(1, math.ceil(refusal.retry_after_s)))))
+    if refusal.allow is not None:
+        headers.append(("allow", refusal.allow))
+    message = str(refusal)
+    if content_type == JSON:
+        body = json.dumps({"code": int(refusal.code), "message": message}).encode()
+    elif content_type == PROTOBUF:
+        body = _status(refusal.code, message)
+    else:
+        content_type, body = TEXT, f"{message}\n".encode(errors="replace")
+    return respond(start_response, refusal.status, content_type, body, headers)
+
+
+def _status(code: int, message: str) -> bytes:
+    """google.rpc.Status {int32 code = 1; string message = 2}, written by hand: OTLP's package lacks it."""
+    text = message.encode(errors="replace")
+    return b"\x08" + _varint(code) + b"\x12" + _varint(len(text)) + text
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

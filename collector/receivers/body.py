@@ -1,0 +1,89 @@
+"""A request's body, whole and decompressed, within its limits."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from collector.receivers.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from collector.receivers.admission import Grant
+
+# zlib copies what it did not use of its input at the end of every member, and what it did not come to whenever its
+# output is full; small inputs keep those copies small.
+_INPUT = 64 * 1024
+_OUTPUT = 1024 * 1024
+_MAX_MEMBERS = 1024  # of a gzip stream: a million empty ones would cost seconds
+_GZIP = 31  # zlib's number for "gzip header, largest window"
+
+
+def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
+    """The body as sent. Raises Refusal when it is too long, cut short or of unknown length."""
+    stated = environ.get("CONTENT_LENGTH", "")
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        grant.take(limit)  # it may become that long
+        data: bytes = environ["wsgi.input"].read(limit + 1)
+        if len(data) > limit:
+            raise _too_large(limit)
+        return data
+    if not stated:
+        raise Refusal(411, "no_length", "Say how long the body is: send Content-Length, or send it chunked.")
+    if not (stated.isascii() and stated.isdigit()):
+        raise Refusal(400, "malformed", "The Content-Length is no number.")
+    length = int(stated)
+    if length > limit:
+        raise _too_large(limit)
+    grant.take(length)
+    data = environ["wsgi.input"].read(length) if length else b""
+    if len(data) < length:
+        raise Refusal(400, "cut_short", f"The body ended after {len(data)} of {length} bytes.")
+    return data
+
+
+def decompress(data: bytes, encoding: str, limit: int, grant: Grant) -> bytes:
+    """The body behind its Content-Encoding. Raises Refusal for encodings that are not taken, and as `read_body`."""
+    if encoding in ("", "identity"):
+        return data
+    if encoding != "gzip":
+        raise Refusal(415, "encoding", f"Content-Encoding {encoding[:40]!r} is not taken: send gzip or identity.")
+    return _gunzip(memoryview(data), limit, grant)
+
+
+def _gunzip(data: memoryview, limit: int, grant: Grant) -> bytes:
+    pieces: list[bytes] = []
+    total = members = position = 0
+    inflater = None
+    while inflater is not None or position < len(data):
+        if inflater is None:
+            members += 1
+            if members > _MAX_MEMBERS:
+                raise Refusal(400, "malformed", f"The gzip body has more than {_MAX_MEMBERS} members.")
+            inflater = zlib.decompressobj(wbits=_GZIP)
+        given = data[position : position + _INPUT]
+        try:
+            piece = inflater.decompress(given, _OUTPUT)
+        except zlib.error:
+            where = "The body is not gzip" if members == 1 else "The gzip body is followed by something else"
+            raise Refusal(400, "malformed", f"{where}, or is damaged.") from None
+        used = len(given) - len(inflater.unconsumed_tail) - len(inflater.unused_data)
+        position += used
+        if piece:
+            total += len(piece)
+            if total > limit:
+                raise _too_large(limit)
+            grant.take(len(piece))
+            pieces.append(piece)
+        if inflater.eof:
+            inflater = None
+        elif not piece and not used:
+            break
+    if inflater is not None or not members:
+        raise Refusal(400, "malformed", "The gzip body is cut short.")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "too_large", f"The body is larger than {limit} bytes: send fewer items at once.")
