@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table
@@ -126,7 +127,8 @@ def delete_by_key(connection: Connection, table: Table, keys: Collection[Row], k
 @cache
 def _key_of(table: Table) -> Callable[[Row], Row]:
     positions = [index for index, column in enumerate(table.columns) if column.primary_key]
-    return lambda row: tuple(row[index] for index in positions)
+    # itemgetter, because keys are taken several times per row, and of one column it gives no tuple.
+    return itemgetter(*positions) if len(positions) > 1 else lambda row: (row[positions[0]],)
 
 
 def _names(columns: Collection[Column[Any]]) -> str:
