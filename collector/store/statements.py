@@ -7,7 +7,7 @@ which costs it one parse and one round trip however many rows there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
@@ -131,7 +131,7 @@ def _key_of(table: Table) -> Callable[[Row], Row]:
     return itemgetter(*positions) if len(positions) > 1 else lambda row: (row[positions[0]],)
 
 
-def _names(columns: Collection[Column[Any]]) -> str:
+def _names(columns: Iterable[Column[Any]]) -> str:
     return ", ".join(column.name for column in columns)
 
 
