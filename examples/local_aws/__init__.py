@@ -1,0 +1,1 @@
+"""An AWS on loopback: functions run by Lambda's own runtime client, services by moto, all over real HTTP."""
