@@ -1,0 +1,143 @@
+"""The decorator's own frames, and nothing else.
+
+In a file of this name because Lambda's runtime leaves leading frames of a `/bootstrap.py` out of the stack trace that
+it reports: the function's error is then the same, decorated or not.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextvars import Token
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from clew.engine import Engine, entered, start
+from clew.failures import without_our_frames
+from clew.guard import Guard, warn_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clew.invocation import Invocation
+
+TRACED = "__clew_traced__"
+
+
+def wrapped(handler: Any) -> Any:
+    """The handler, traced; the handler itself if tracing is off, it is traced already, or it is nothing to call."""
+    if getattr(handler, TRACED, False) is True:
+        return handler
+    if isinstance(handler, (staticmethod, classmethod)):
+        return type(handler)(wrapped(handler.__func__))
+    engine = None
+    with Guard("starting"):
+        engine = start()
+    if engine is None:
+        return handler
+    if isinstance(handler, type):
+        call = handler.__dict__.get("__call__")
+        if call is None:
+            warn_once(f"{handler.__qualname__} has no __call__: nothing to trace")
+        else:
+            handler.__call__ = wrapped(call)  # type: ignore[method-assign]  # an instance of it is the handler
+        return handler
+    if not callable(handler):
+        warn_once(f"{type(handler).__name__} cannot be called: nothing to trace")
+        return handler
+    name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
+        return _async_wrapper(handler, engine, name)
+    return _sync_wrapper(handler, engine, name)
+
+
+class _Run(NamedTuple):
+    engine: Engine
+    invocation: Invocation
+    token: Token[Invocation | None]
+    span: Any
+
+
+def _sync_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Callable[..., Any]:
+    @functools.wraps(handler)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        run = _enter(engine, name, args, kwargs)
+        if run is None:
+            return handler(*args, **kwargs)
+        try:
+            result = handler(*args, **kwargs)
+        except BaseException as error:
+            traceback = _failed(run, error)
+            raise error.with_traceback(traceback)  # noqa: B904  # the same error goes on
+        _succeeded(run, result)
+        return result
+
+    setattr(traced, TRACED, True)
+    return traced
+
+
+def _async_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Callable[..., Any]:
+    @functools.wraps(handler)
+    async def traced(*args: Any, **kwargs: Any) -> Any:
+        run = _enter(engine, name, args, kwargs)
+        if run is None:
+            return await handler(*args, **kwargs)
+        try:
+            result = await handler(*args, **kwargs)
+        except BaseException as error:
+            traceback = _failed(run, error)
+            raise error.with_traceback(traceback)  # noqa: B904  # the same error goes on
+        _succeeded(run, result)
+        return result
+
+    setattr(traced, TRACED, True)
+    return traced
+
+
+def _enter(engine: Engine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Run | None:
+    """Begin an invocation; None within one, which a handler's own call of itself or of another handler is part of."""
+    if entered.get() is not None:
+        return None
+    with Guard("beginning an invocation"):
+        from opentelemetry import context  # noqa: PLC0415  # loaded by now
+
+        invocation = engine.begin(name, *_event_and_context(args, kwargs))
+        return _Run(engine, invocation, entered.set(invocation), context.attach(invocation.context))
+    return None
+
+
+def _event_and_context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The two arguments that Lambda passes, last of all: before them may come `self`."""
+    context = kwargs.get("context", kwargs.get("_context"))
+    event = kwargs.get("event", kwargs.get("_event"))
+    rest = list(args)
+    if context is None and len(rest) > 1:
+        context = rest.pop()
+    if event is None and rest:
+        event = rest.pop()
+    return event, context
+
+
+def _succeeded(run: _Run, result: Any) -> None:
+    with Guard("describing a result"):
+        run.invocation.succeed(result)
+    _leave(run)
+
+
+def _failed(run: _Run, error: BaseException) -> Any:
+    traceback = error.__traceback__
+    with Guard("describing a failure"):
+        traceback = without_our_frames(error)
+        error.__traceback__ = traceback
+        run.invocation.fail(error)
+    _leave(run)
+    return traceback
+
+
+def _leave(run: _Run) -> None:
+    with Guard("leaving an invocation"):
+        from opentelemetry import context  # noqa: PLC0415  # loaded by now
+
+        context.detach(run.span)
+        entered.reset(run.token)
+    with Guard("ending an invocation"):
+        run.engine.end(run.invocation)

@@ -1,0 +1,63 @@
+"""Says when an invocation is about to be ended by the platform, without a signal that is the function's.
+
+One thread for the life of the process: starting one per invocation costs more than all else that a call of `watch`
+does, and SIGALRM may be in use.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from clew.guard import Guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Deadlines:
+    """Calls `fire(item)` once per watched item, shortly before its deadline. Times are `time.time()` seconds."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition(threading.Lock())
+        self._items: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._wakes = float("inf")
+        self._thread: threading.Thread | None = None
+
+    def watch(self, item: object, at: float, fire: Callable[[], None]) -> None:
+        with self._condition:
+            self._items[item] = (at, fire)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="clew-deadline", daemon=True)
+                self._thread.start()
+            elif at < self._wakes:
+                # The thread usually wakes for an earlier invocation's deadline and then looks again, so that neither
+                # the start nor the end of an invocation has to wake it.
+                self._condition.notify()
+
+    def forget(self, item: object) -> None:
+        with self._condition:
+            self._items.pop(item, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                now = time.time()
+                due = [item for item, (at, _) in self._items.items() if at <= now]
+                fires = [self._items.pop(item)[1] for item in due]
+                if not fires:
+                    self._wakes = min((at for at, _ in self._items.values()), default=float("inf"))
+                    # Waits in steps: the clock of a frozen environment may have jumped when it is thawed.
+                    self._condition.wait(min(self._wakes - now, 3600.0))
+                    continue
+            for fire in fires:
+                with Guard("exporting before the deadline"):
+                    fire()
+
+
+def margin(remaining: float, chosen: float | None) -> float:
+    """How long before the end to export, in seconds: half a second, but a tenth of a short run."""
+    if chosen is not None:
+        return min(chosen, remaining)
+    return min(0.5, remaining / 10)

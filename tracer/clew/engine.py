@@ -1,0 +1,151 @@
+"""The tracer's one instance in a process, and which invocation is running."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from clew import aws_calls, logs
+from clew import settings as settings_module
+from clew.deadline import Deadlines
+from clew.environment import Environment
+from clew.exporting import Delivery, Exporter, LeanExporter
+from clew.guard import warn_once
+from clew.invocation import Invocation
+from clew.payload import Renderer
+from clew.propagation import Propagation
+from clew.provider import Provider
+from clew.secrets import Secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clew.logs import Lines
+    from clew.settings import Settings
+
+# Room for the mark of a cut within OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.
+_MARK_ROOM = 32
+
+entered: ContextVar[Invocation | None] = ContextVar("clew_invocation", default=None)
+"""The invocation that this context is within."""
+
+
+class Engine:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        settings = _fitted(settings)
+        self.settings = settings
+        self.environment = Environment(settings, environ)
+        self.provider = Provider(settings, self.environment.resource)
+        self.renderer = Renderer(
+            Secrets(settings.mask_keys, settings.keep_keys),
+            max(settings.payload_limit, settings.payload_limit_on_error),
+        )
+        self.propagation = Propagation(settings.propagators)
+        self.delivery = Delivery(self._exporter(), settings.export_timeout)
+        self.deadlines = Deadlines()
+        self._timeout_ms = 0
+        self._active: list[Invocation] = []
+        aws_calls.install(running)
+        if settings.capture_logs:
+            logs.capture_logging(running_lines)
+            logs.capture_streams(running_lines)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _exporter(self) -> Exporter:
+        settings = self.settings
+        plain = all(
+            target.exporter == "none" or (target.exporter == "otlp" and target.protocol == "http/protobuf")
+            for target in (settings.traces, settings.logs)
+        )
+        if plain and settings.in_lambda:
+            return LeanExporter(settings, dict(self.provider.resource.attributes))
+        from clew.stock import choose_exporter  # noqa: PLC0415  # outside Lambda, where INIT costs nothing
+
+        return choose_exporter(settings, self.provider.resource)
+
+    def begin(self, name: str, event: object, context: object) -> Invocation:
+        self.provider.share()
+        if self.settings.capture_logs:
+            logs.capture_streams(running_lines)
+        invocation = Invocation(self, name, event, context)
+        self._active.append(invocation)
+        invocation.watch()
+        return invocation
+
+    def end(self, invocation: Invocation) -> None:
+        if invocation in self._active:
+            self._active.remove(invocation)
+        try:
+            invocation.close()
+        finally:
+            if not self._active:
+                self.provider.buffer.open.clear()
+
+    def current(self) -> Invocation | None:
+        """The invocation of this context; in a thread that has none, the one that began last."""
+        invocation = entered.get()
+        if invocation is not None:
+            return invocation
+        return self._active[-1] if self._active else None
+
+    def timeout_ms(self, remaining: float) -> int:
+        """The function's timeout, from the most time that an invocation ever had left: whole seconds, rounded up."""
+        self._timeout_ms = max(self._timeout_ms, math.ceil(remaining) * 1000)
+        return self._timeout_ms
+
+    def _after_fork(self) -> None:
+        """The parent's threads and connection are not the child's."""
+        self.deadlines = Deadlines()
+        self.delivery.after_fork()
+
+
+_engine: Engine | None = None
+_off = False
+
+
+def running() -> Invocation | None:
+    """The invocation that a call or a line belongs to."""
+    return None if _engine is None else _engine.current()
+
+
+def running_lines() -> Lines | None:
+    invocation = running()
+    return None if invocation is None else invocation.lines
+
+
+def start() -> Engine | None:
+    """The process's engine, made by the first call; None if the environment switches tracing off."""
+    global _engine, _off  # noqa: PLW0603  # one process, one engine
+    if _engine is not None or _off:
+        if _engine is not None:
+            _engine.environment.started()
+        return _engine
+    settings = settings_module.read(os.environ)
+    for warning in settings.warnings:
+        warn_once(warning)
+    if settings.disabled:
+        _off = True
+        return None
+    _engine = Engine(settings, os.environ)
+    return _engine
+
+
+def _fitted(settings: Settings) -> Settings:
+    """Payload limits that fit into OpenTelemetry's limits, which would cut off the mark of our own cut."""
+    import dataclasses  # noqa: PLC0415  # settings has loaded it
+
+    names = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+    limit = next((settings.limits[name] for name in names if name in settings.limits), None)
+    if limit is None:
+        return settings
+    room = max(0, limit - _MARK_ROOM)
+    return dataclasses.replace(
+        settings,
+        payload_limit=min(settings.payload_limit, room),
+        payload_limit_on_error=min(settings.payload_limit_on_error, room),
+    )

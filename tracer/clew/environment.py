@@ -1,0 +1,110 @@
+"""What is known of the function and its execution environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from clew.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clew.settings import Settings
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# An environment that was made ready this long before its first request was not made for it.
+_PROACTIVE = 10.0
+
+
+class Environment:
+    """One execution environment, from the moment the handler is decorated."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._ready = time.time()
+        self._initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        self._first = True
+        self.region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
+        self.function_name = settings.function_name
+        self.resource = _resource(settings, environ, self.region)
+
+    def started(self) -> None:
+        """INIT goes on: another handler was decorated."""
+        if self._first:
+            self._ready = time.time()
+
+    def first_invocation(self) -> tuple[bool, float | None]:
+        """Whether this invocation is a cold start, and the milliseconds of INIT where they are known.
+
+        INIT ends, as far as can be told from inside, when the last handler was decorated.
+        """
+        if not self._first:
+            return False, None
+        self._first = False
+        if self._initialization == "provisioned-concurrency" or time.time() - self._ready > _PROACTIVE:
+            return False, None
+        # A snapshot is restored, not started: its process is as old as the function's version.
+        began = None if self._initialization == "snap-start" else process_start()
+        return True, None if began is None else max(0.0, (self._ready - began) * 1000)
+
+
+def process_start() -> float | None:
+    """When this process was started, a `time.time()` second; None where /proc does not tell."""
+    try:
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123  # pathlib would be one more import in INIT
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
+    return time.time() - age
+
+
+def max_memory_used() -> int | None:
+    """Bytes of memory, the most that this process ever held."""
+    try:
+        import resource  # noqa: PLC0415  # absent on Windows, where handlers are tried out
+    except ImportError:
+        return None
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
+
+
+def _resource(settings: Settings, environ: Mapping[str, str], region: str) -> dict[str, str | int | list[str]]:
+    version = sys.version_info
+    attributes: dict[str, str | int | list[str]] = {
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "opentelemetry",
+        "telemetry.distro.name": "clew",
+        "telemetry.distro.version": VERSION,
+        "process.runtime.name": sys.implementation.name,
+        "process.runtime.version": f"{version.major}.{version.minor}.{version.micro}",
+    }
+    if settings.in_lambda:
+        attributes["cloud.provider"] = "aws"
+        attributes["cloud.platform"] = "aws_lambda"
+    if region:
+        attributes["cloud.region"] = region
+    for name, variable in (
+        ("faas.name", "AWS_LAMBDA_FUNCTION_NAME"),
+        ("faas.version", "AWS_LAMBDA_FUNCTION_VERSION"),
+        ("faas.instance", "AWS_LAMBDA_LOG_STREAM_NAME"),
+    ):
+        if value := environ.get(variable):
+            attributes[name] = value
+    for name, variable in (
+        ("aws.log.group.names", "AWS_LAMBDA_LOG_GROUP_NAME"),
+        ("aws.log.stream.names", "AWS_LAMBDA_LOG_STREAM_NAME"),
+    ):
+        if value := environ.get(variable):
+            attributes[name] = [value]
+    memory = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    if memory.isdecimal():
+        attributes["faas.max_memory"] = int(memory) * 1024 * 1024
+    machine = os.uname().machine if hasattr(os, "uname") else ""
+    if machine:
+        attributes["host.arch"] = _ARCHITECTURES.get(machine, machine)
+    attributes.update(settings.resource_attributes)
+    attributes["service.name"] = settings.service_name or settings.function_name or "unknown_service:python"
+    return attributes

@@ -1,0 +1,109 @@
+"""Exports within a bound, leaves a collector in trouble alone for a while, and counts what was dropped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from clew.encoder import LogRecord, encode_logs, encode_resource, encode_spans
+from clew.guard import describe, warn_once
+from clew.sender import Outcome, Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from clew.settings import Settings
+
+_FIRST_PAUSE = 10.0
+_LONGEST_PAUSE = 60.0
+
+
+class Exporter(Protocol):
+    """Brings spans and log records to the collector."""
+
+    def export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
+        """Export all of it by the `time.monotonic()` second `deadline`."""
+
+    def after_fork(self) -> None:
+        """Let go of what belongs to the parent process."""
+
+
+class LeanExporter:
+    """OTLP/HTTP protobuf with nothing but the standard library: what runs in Lambda."""
+
+    def __init__(self, settings: Settings, resource: Mapping[str, object]) -> None:
+        self._spans = settings.traces.exporter == "otlp"
+        self._logs = settings.logs.exporter == "otlp"
+        self._resource = encode_resource(resource)
+        self._sender = Sender(settings.traces, settings.logs)
+
+    def export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
+        traces_body = encode_spans(self._resource, spans) if spans and self._spans else None
+        logs_body = encode_logs(self._resource, logs) if logs and self._logs else None
+        return self._sender.send(traces_body, logs_body, deadline)
+
+    def after_fork(self) -> None:
+        self._sender.abandon()
+
+
+class Delivery:
+    """An exporter with a bound, a pause after trouble, and a count of what was lost."""
+
+    def __init__(self, exporter: Exporter, timeout: float) -> None:
+        self._exporter = exporter
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._pause = 0.0
+        self._resume = 0.0
+        self.dropped_spans = 0
+        self.dropped_logs = 0
+
+    @property
+    def paused(self) -> bool:
+        return time.monotonic() < self._resume
+
+    def deliver(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], timeout: float | None = None) -> bool:
+        """Whether the collector has it now. Takes `timeout` seconds at most, by default what the settings allow.
+
+        What was not delivered is the caller's to keep or to `drop`.
+        """
+        deadline = time.monotonic() + (self._timeout if timeout is None else min(timeout, self._timeout))
+        if self.paused or not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return False
+        try:
+            outcome = self._export(spans, logs, deadline)
+        finally:
+            self._lock.release()
+        if outcome.pause:
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._resume = time.monotonic() + min(max(self._pause, outcome.retry_after), _LONGEST_PAUSE)
+        else:
+            self._pause = 0.0
+        if outcome.error is not None:
+            warn_once(f"export failed: {outcome.error}")
+        self.dropped_spans += outcome.rejected_spans
+        self.dropped_logs += outcome.rejected_logs
+        return outcome.error is None or bool(outcome.rejected_spans or outcome.rejected_logs)
+
+    def _export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
+        try:
+            return self._exporter.export(spans, logs, deadline)
+        except Exception as error:  # an exporter of others may raise anything
+            return Outcome(describe(error), pause=True)
+
+    def drop(self, spans: int, logs: int) -> None:
+        """Count what will never be delivered; the next export says so."""
+        self.dropped_spans += spans
+        self.dropped_logs += logs
+
+    def reported(self, spans: int, logs: int) -> None:
+        """The collector was told of that many dropped ones."""
+        self.dropped_spans -= spans
+        self.dropped_logs -= logs
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._exporter.after_fork()

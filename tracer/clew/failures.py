@@ -1,0 +1,75 @@
+"""Exceptions as attributes and as tracebacks without our frames."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH120, PTH100  # pathlib is not in INIT otherwise
+_MAX_STACK = 16_384
+_MAX_MESSAGE = 4096
+_MAX_CHAIN = 20
+
+
+def exception_attributes(error: BaseException) -> dict[str, object]:
+    """OpenTelemetry's attributes of an exception. Its stack is cut in the middle: both ends tell most."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {
+        "exception.type": name,
+        "exception.message": message_of(error),
+        "exception.stacktrace": stack_of(error),
+    }
+
+
+def message_of(error: BaseException) -> str:
+    """The exception's text, also when making it fails."""
+    try:
+        return str(error)[:_MAX_MESSAGE]
+    except Exception:
+        return f"<unprintable {type(error).__name__}>"
+
+
+def stack_of(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception:
+        text = "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}\n"
+    if len(text) <= _MAX_STACK:
+        return text
+    half = _MAX_STACK // 2
+    return f"{text[:half]}\n…[cut: {len(text)} characters]\n{text[-half:]}"
+
+
+def without_our_frames(error: BaseException) -> TracebackType | None:
+    """The error's traceback as if it had not passed through us, nor those of the errors behind it."""
+    seen: set[int] = set()
+    chain: BaseException | None = error
+    while chain is not None and id(chain) not in seen and len(seen) < _MAX_CHAIN:
+        seen.add(id(chain))
+        if chain is not error:
+            chain.__traceback__ = _strip(chain.__traceback__)
+        chain = chain.__cause__ or chain.__context__
+    return _strip(error.__traceback__)
+
+
+def _strip(first: TracebackType | None) -> TracebackType | None:
+    while first is not None and _ours(first):
+        first = first.tb_next
+    entry = first
+    while entry is not None:
+        following = entry.tb_next
+        while following is not None and _ours(following):
+            following = following.tb_next
+        if following is not entry.tb_next:
+            entry.tb_next = following
+        entry = following
+    return first
+
+
+def _ours(entry: TracebackType) -> bool:
+    return entry.tb_frame.f_code.co_filename.startswith(_OURS)

@@ -1,0 +1,139 @@
+"""OpenTelemetry's SDK, set up from the settings: spans made with its API nest under the invocation."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from clew.version import VERSION
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.trace import Tracer
+
+    from clew.settings import Settings
+
+
+class SpanBuffer:
+    """A span processor that keeps the spans of the running invocation: the open ones, and those that ended."""
+
+    def __init__(self, max_spans: int) -> None:
+        self._max_spans = max_spans
+        self.open: dict[int, Span] = {}
+        self.ended: list[ReadableSpan] = []
+        self.dropped = 0
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  # the SDK's signature
+        self.open[span.get_span_context().span_id] = span
+
+    def _on_ending(self, span: Span) -> None:
+        """The SDK calls it on every processor; there is nothing to add to a span of others."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        context = span.context
+        if context is None:
+            return
+        self.open.pop(context.span_id, None)
+        if not context.trace_flags.sampled:
+            return
+        if len(self.ended) < self._max_spans or span.parent is None or span.parent.is_remote:
+            self.ended.append(span)
+        else:
+            self.dropped += 1
+
+    def take(self) -> list[ReadableSpan]:
+        """The spans that ended since the last call."""
+        ended, self.ended = self.ended, []
+        return ended
+
+    def take_dropped(self) -> int:
+        """How many ended that there was no room for, since the last call."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
+
+    def shutdown(self) -> None:
+        """Nothing is kept beyond an invocation."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002  # the SDK's signature
+        """The end of the invocation exports, within its bound; a flush by the handler has nothing to wait for."""
+        return True
+
+
+class Provider:
+    """The SDK's provider with our buffer in it."""
+
+    def __init__(self, settings: Settings, attributes: dict[str, str | int | list[str]]) -> None:
+        hidden = {name: os.environ.pop(name) for name in settings.unreadable if name in os.environ}
+        try:
+            # Importing the SDK raises if a limit's variable is no number, and reads others again with its own warnings.
+            self.buffer = SpanBuffer(settings.max_spans)
+            self._provider = _provider(settings, attributes, self.buffer)
+        finally:
+            os.environ.update(hidden)
+        self.tracer: Tracer = self._provider.get_tracer("clew", VERSION)
+        self._shared = False
+
+    def share(self) -> None:
+        """Become the process's provider, unless the function has set up its own.
+
+        Called with the first invocation: a function that sets its own during INIT must find the place free.
+        """
+        if self._shared:
+            return
+        self._shared = True
+        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
+
+        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            trace.set_tracer_provider(self._provider)
+
+    @property
+    def resource(self) -> Resource:
+        return self._provider.resource
+
+
+def _provider(
+    settings: Settings, attributes: dict[str, str | int | list[str]], processor: SpanProcessor | SpanBuffer
+) -> TracerProvider:
+    from opentelemetry.sdk import resources  # noqa: PLC0415  # not for a function whose tracing is off
+    from opentelemetry.sdk.trace import SpanLimits, TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.version import __version__ as sdk_version  # noqa: PLC0415
+
+    limits = settings.limits
+    # Not Resource.create: its detectors are found through package metadata, which takes longer than all of this.
+    resource = resources.Resource({"telemetry.sdk.version": sdk_version, **attributes})
+    provider = TracerProvider(
+        sampler=_sampler(settings),
+        resource=resource,
+        shutdown_on_exit=False,
+        span_limits=SpanLimits(
+            max_attributes=limits.get("OTEL_ATTRIBUTE_COUNT_LIMIT"),
+            max_events=limits.get("OTEL_SPAN_EVENT_COUNT_LIMIT"),
+            max_links=limits.get("OTEL_SPAN_LINK_COUNT_LIMIT"),
+            max_span_attributes=limits.get("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+            max_event_attributes=limits.get("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"),
+            max_link_attributes=limits.get("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"),
+            max_attribute_length=limits.get("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+            max_span_attribute_length=limits.get("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        ),
+    )
+    provider.add_span_processor(processor)  # type: ignore[arg-type]  # its methods, without importing the base class
+    return provider
+
+
+def _sampler(settings: Settings) -> Sampler:
+    from opentelemetry.sdk.trace import sampling  # noqa: PLC0415
+
+    samplers: dict[str, Sampler] = {
+        "always_on": sampling.ALWAYS_ON,
+        "always_off": sampling.ALWAYS_OFF,
+        "parentbased_always_on": sampling.DEFAULT_ON,
+        "parentbased_always_off": sampling.DEFAULT_OFF,
+    }
+    if settings.sampler == "traceidratio":
+        return sampling.TraceIdRatioBased(settings.sampler_ratio)
+    if settings.sampler == "parentbased_traceidratio":
+        return sampling.ParentBasedTraceIdRatio(settings.sampler_ratio)
+    return samplers[settings.sampler]
