@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 BACKLOG = 1024  # connections that the kernel keeps while all of ours are taken
-HEADERS_TIMEOUT_S = 60  # for the headers of a request to arrive; an idle connection is closed after it too
+HEADERS_TIMEOUT_S = 300  # for the headers of a request to arrive, and for an idle connection; it holds no thread
 IDLE_THREAD_S = 30
 
 _logger = logging.getLogger(__name__)

@@ -1,0 +1,118 @@
+"""A receiver behind the real server on loopback, with a store that does as it is told."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+
+from collector.app.process import route
+from collector.app.server import Server, bind
+from collector.domain.facts import Facts
+from collector.receivers.admission import Admission
+from collector.receivers.counters import Counters
+from collector.receivers.otlp import OtlpReceiver
+from collector.receivers.status import StatusPages
+
+MAX_BODY = 100_000
+
+
+class FakeStore:
+    """Keeps what it is given. `error` is raised instead; `open` cleared holds every `submit` until it is set."""
+
+    def __init__(self) -> None:
+        self.facts: list[Facts] = []
+        self.error: Exception | None = None
+        self.open = threading.Event()
+        self.open.set()
+        self.alive = True
+
+    def submit(self, facts: Facts, size: int) -> None:
+        assert size > 0
+        assert self.open.wait(30)
+        if self.error is not None:
+            raise self.error
+        self.facts.append(facts)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiving:
+    """A collector without a database."""
+
+    port: int
+    store: FakeStore
+    admission: Admission
+    counters: Counters
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def send(
+        self,
+        body: bytes = b"",
+        *,
+        path: str = "/v1/traces",
+        method: str = "POST",
+        content_type: str | None = "application/x-protobuf",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request on a connection of its own."""
+        with closing(self.connect()) as connection:
+            return request(connection, body, path=path, method=method, content_type=content_type, headers=headers)
+
+
+def request(
+    connection: http.client.HTTPConnection,
+    body: bytes = b"",
+    *,
+    path: str = "/v1/traces",
+    method: str = "POST",
+    content_type: str | None = "application/x-protobuf",
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    sent = dict(headers or {})
+    if content_type is not None:
+        sent["content-type"] = content_type
+    connection.request(method, path, body or None, sent)
+    response = connection.getresponse()
+    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+
+@pytest.fixture
+def receive() -> Iterator[Callable[..., Receiving]]:
+    """Starts a collector with the given limits; it ends with the test."""
+    servers: list[tuple[Server, FakeStore]] = []
+
+    def start(*, max_body: int = MAX_BODY, max_requests: int = 16, max_bytes: int = 1_000_000) -> Receiving:
+        store = FakeStore()
+        admission, counters = Admission(max_requests=max_requests, max_bytes=max_bytes), Counters()
+        receiver = OtlpReceiver(store, admission=admission, counters=counters, max_body_bytes=max_body)
+        pages = StatusPages(store, admission=admission, counters=counters, version="1.2.3")
+        server = Server(
+            route(receiver, pages, pages), bind("127.0.0.1", 0), threads=max_requests + 8, max_connections=256
+        )
+        server.start()
+        servers.append((server, store))
+        return Receiving(server.port, store, admission, counters)
+
+    yield start
+    for server, store in servers:
+        store.open.set()
+        assert server.stop(20)
+
+
+@pytest.fixture
+def receiving(receive: Callable[..., Receiving]) -> Receiving:
+    """A collector with small limits."""
+    return receive()
