@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from examples.audio_to_text.recordings import STALLING, Recording, recording
 from examples.local_aws.aws_process import AwsProcess
@@ -105,14 +106,15 @@ def running_example(
             yield Example(aws, functions)
 
 
-def client(service: str, url: str) -> Any:
-    """A boto3 client for the emulated AWS."""
+def client(service: str, url: str, **config: Any) -> Any:
+    """A boto3 client for the emulated AWS, with botocore's Config made of what else is given."""
     return boto3.client(
         service,
         endpoint_url=url,
         region_name=REGION,
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - no secret: the emulated AWS takes any
+        config=Config(**config),
     )
 
 

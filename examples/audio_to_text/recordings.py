@@ -32,9 +32,9 @@ def recording(key: str, *, seconds: float = 2.0, silent: bool = False) -> Record
 
 
 def traffic(chance: random.Random, today: date, first_number: int) -> Iterator[Recording]:
-    """Recordings without end, no key twice. Of twenty, fourteen are transcribed and six meet some trouble.
+    """Recordings without end, no key twice. Of each batch of twenty four meet some trouble.
 
-    Three have a space or a slash in their name, two are silent or so long that Transcribe keeps the caller waiting.
+    One has a space in its name and one a slash, one is silent, and one keeps Transcribe's caller waiting.
     """
     number = first_number
     while True:

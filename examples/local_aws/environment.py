@@ -150,7 +150,7 @@ def _exit_error(request_id: str, code: int) -> FunctionError:
     if code == 0:
         reason = "Runtime exited without providing a reason"
     elif code < 0:
-        reason = f"Runtime exited with error: signal: {signal.Signals(-code).name.removeprefix('SIG').lower()}"
+        reason = f"Runtime exited with error: signal: {(signal.strsignal(-code) or str(-code)).lower()}"
     else:
         reason = f"Runtime exited with error: exit status {code}"
     return FunctionError("Runtime.ExitError", f"RequestId: {request_id} Error: {reason}")
