@@ -1,0 +1,5 @@
+"""The dashboard: pages over what the collector stored."""
+
+from webapp.application import create_app
+
+__all__ = ["create_app"]

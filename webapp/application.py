@@ -1,0 +1,59 @@
+"""The Flask application: what is mounted at `/` beside the receivers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from flask import Flask, g, request
+from sqlalchemy import Engine
+
+from webapp import assets, errors, filters, function, functions, issues, links, security, system_map, transaction
+from webapp import transactions as transactions_page
+from webapp.identifiers import IdConverter, TraceIdConverter
+from webapp.period import DEFAULT, LABELS, read_period
+from webapp.store import EXTENSION
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def create_app(engine: Engine, *, now: Callable[[], int] = now_ms, allowed_hosts: Collection[str] = ()) -> Flask:
+    """The dashboard over `engine`.
+
+    `now` gives milliseconds since 1970. `allowed_hosts` are names, without port, that the dashboard answers to beside
+    those of loopback.
+    """
+    app = Flask(__name__)
+    app.extensions[EXTENSION] = engine
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["trace_id"] = TraceIdConverter
+    app.url_map.strict_slashes = False
+
+    security.init_app(app, allowed_hosts)
+
+    @app.before_request
+    def read_clock() -> None:
+        g.now_ms = now()
+        if request.endpoint != "static":
+            g.period = read_period(request.args, g.now_ms)
+
+    assets.init_app(app)
+    links.init_app(app)
+    filters.init_app(app)
+    errors.init_app(app)
+    for page in (functions, function, issues, transactions_page, transaction, system_map):
+        app.register_blueprint(page.blueprint)
+
+    @app.context_processor
+    def period_choices() -> dict[str, object]:
+        return {
+            "period": g.get("period"),
+            "now_ms": g.get("now_ms"),
+            "period_labels": LABELS,
+            "default_period": DEFAULT,
+        }
+
+    return app

@@ -1,0 +1,51 @@
+"""What templates may call."""
+
+from __future__ import annotations
+
+from flask import Flask, g
+from markupsafe import Markup
+
+from webapp import sparkline
+from webapp.formatting import money, numbers, times, words
+from webapp.identifiers import format_id, format_span_id
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.filters.update(
+        count=numbers.count,
+        ratio=numbers.ratio,
+        ms=numbers.milliseconds,
+        ns=numbers.nanoseconds,
+        mb=numbers.megabytes,
+        money=money.money,
+        iso=times.iso,
+        ago=_ago,
+        clock=_clock,
+        clock_ns=_clock_ns,
+        moment=times.moment_tag,
+        id=format_id,
+        span_id=format_span_id,
+        service_name=words.service_name,
+        service_icon=words.service_icon,
+        trigger_name=words.trigger_name,
+        resource_name=words.resource_name,
+        function_icon=words.function_icon,
+        issue_tone=words.issue_tone,
+        result_name=words.result_name,
+        result_tone=words.result_tone,
+    )
+    app.add_template_global(numbers.share, "share")
+    app.add_template_global(money.decimals, "decimals")
+    app.add_template_global(sparkline.sparkline, "sparkline")
+
+
+def _ago(ms: float | None) -> Markup:
+    return times.ago_tag(ms, g.now_ms)
+
+
+def _clock(ms: float) -> Markup:
+    return times.clock_tag(ms, g.now_ms)
+
+
+def _clock_ns(ns: int) -> Markup:
+    return times.clock_tag(ns / 1e6, g.now_ms, precise=True)

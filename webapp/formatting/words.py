@@ -1,0 +1,116 @@
+"""Names for what the store abbreviates: triggers, services, results; and which icon stands for each."""
+
+from __future__ import annotations
+
+from collector.domain.facts import Result
+from collector.store.queries.common import FunctionRef, ResourceRef
+
+SERVICES = {
+    "s3": "S3",
+    "sqs": "SQS",
+    "sns": "SNS",
+    "dynamodb": "DynamoDB",
+    "lambda": "Lambda",
+    "transcribe": "Transcribe",
+    "eventbridge": "EventBridge",
+    "events": "EventBridge",
+    "kinesis": "Kinesis",
+    "firehose": "Firehose",
+    "stepfunctions": "Step Functions",
+    "states": "Step Functions",
+    "sfn": "Step Functions",
+    "secretsmanager": "Secrets Manager",
+    "ssm": "Systems Manager",
+    "kms": "KMS",
+    "sts": "STS",
+    "ses": "SES",
+    "bedrock": "Bedrock",
+    "apigateway": "API Gateway",
+    "function_url": "Function URL",
+    "alb": "Load balancer",
+    "http": "HTTP",
+    "schedule": "Schedule",
+    "direct": "Direct invoke",
+    "postgresql": "PostgreSQL",
+    "mysql": "MySQL",
+    "redis": "Redis",
+    "mongodb": "MongoDB",
+    "rds": "RDS",
+    "logs": "CloudWatch Logs",
+}
+
+# Which drawing of static/icons.svg stands for a service.
+ICONS = {
+    "lambda": "function",
+    "s3": "bucket",
+    "sqs": "queue",
+    "sns": "topic",
+    "dynamodb": "table",
+    "kinesis": "stream",
+    "firehose": "stream",
+    "eventbridge": "bus",
+    "events": "bus",
+    "transcribe": "voice",
+    "polly": "voice",
+    "stepfunctions": "steps",
+    "states": "steps",
+    "sfn": "steps",
+    "secretsmanager": "key",
+    "ssm": "key",
+    "kms": "key",
+    "sts": "key",
+    "apigateway": "gateway",
+    "function_url": "gateway",
+    "alb": "gateway",
+    "http": "globe",
+    "schedule": "clock",
+    "direct": "hand",
+    "postgresql": "database",
+    "mysql": "database",
+    "redis": "database",
+    "mongodb": "database",
+    "rds": "database",
+    "ses": "mail",
+    "bedrock": "spark",
+}
+
+RESULTS = {Result.OK: "Success", Result.ERROR: "Failure", Result.TIMEOUT: "Timed out"}
+TIMEOUTS = frozenset({"timeout", "sandbox.timedout", "timed out"})
+MEMORY = frozenset({"outofmemory", "memoryerror", "runtime.outofmemory", "out of memory"})
+
+
+def service_name(service: str) -> str:
+    return SERVICES.get(service.lower(), service)
+
+
+def service_icon(service: str) -> str:
+    return ICONS.get(service.lower(), "cloud")
+
+
+def trigger_name(trigger: str) -> str:
+    return service_name(trigger) if trigger else "Unknown trigger"
+
+
+def resource_name(resource: ResourceRef) -> str:
+    """The resource's own name; the service's where it has none."""
+    return resource.name or service_name(resource.service)
+
+
+def function_icon(function: FunctionRef) -> str:
+    return "function" if function.kind == "lambda" else "service"
+
+
+def issue_tone(type: str) -> str:
+    """Which colour and sign an issue's label has."""
+    lowered = type.lower()
+    if lowered in TIMEOUTS:
+        return "timeout"
+    return "memory" if lowered in MEMORY else "error"
+
+
+def result_name(result: Result) -> str:
+    return RESULTS[result]
+
+
+def result_tone(result: Result) -> str:
+    return {Result.OK: "ok", Result.ERROR: "error", Result.TIMEOUT: "timeout"}[result]

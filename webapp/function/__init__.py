@@ -1,0 +1,3 @@
+from webapp.function.views import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,63 @@
+"""The function page: charts over time and the invocations behind them."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, g, render_template, request
+
+from collector.domain.facts import Result
+from collector.store.queries.function import get_function, list_invocations
+from webapp import charts
+from webapp.arguments import read_cursor, read_flag, read_id, read_text
+from webapp.formatting.money import dollars
+from webapp.formatting.numbers import count
+from webapp.identifiers import format_id
+from webapp.store import connect
+
+blueprint = Blueprint("function", __name__, template_folder="templates")
+
+RESULTS = {"ok": Result.OK, "error": Result.ERROR, "timeout": Result.TIMEOUT}
+
+
+@blueprint.get("/functions/<id:function_id>")
+def show(function_id: int) -> str:
+    """:raise 404: no such function."""
+    issue_id, search = read_id("issue"), read_text("q")
+    result_key = request.args.get("result", "")
+    cold_only = read_flag("cold")
+    with connect() as connection:
+        detail = get_function(connection, function_id, g.period.window)
+        if detail is None:
+            abort(404, f"No function with the id {format_id(function_id)} has sent anything yet.")
+        page = list_invocations(
+            connection,
+            function_id,
+            g.period.window,
+            issue_id=issue_id,
+            result=RESULTS.get(result_key),
+            cold_only=cold_only,
+            search=search,
+            cursor=read_cursor(),
+        )
+    bucket_s, now_ms = detail.bucket_s, g.now_ms
+    return render_template(
+        "function/show.html",
+        detail=detail,
+        page=page,
+        issue_id=issue_id,
+        search=search,
+        result=result_key if result_key in RESULTS else "",
+        cold_only=cold_only,
+        filtered=bool(issue_id is not None or search or result_key in RESULTS or cold_only),
+        figures={
+            "invocations": charts.stacked_bars(
+                detail.invocations, detail.errors, bucket_s, now_ms, noun="invocations", part_noun="failed"
+            ),
+            "durations": charts.durations(detail.average, detail.p95, bucket_s, now_ms),
+            "cold_starts": charts.bars(
+                detail.cold_starts, bucket_s, now_ms, role="cold", words=lambda n: f"{count(n)} cold", whole=True
+            ),
+            "cost": charts.bars(
+                detail.cost, bucket_s, now_ms, role="cost", words=lambda amount: dollars(round(amount))
+            ),
+        },
+    )

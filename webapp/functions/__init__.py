@@ -1,0 +1,3 @@
+from webapp.functions.views import blueprint
+
+__all__ = ["blueprint"]

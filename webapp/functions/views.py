@@ -1,0 +1,32 @@
+"""The Functions page, the dashboard's home."""
+
+from __future__ import annotations
+
+from flask import Blueprint, g, render_template
+
+from collector.store.queries.functions import SORTS, list_functions
+from webapp.arguments import read_sorting, read_text
+from webapp.store import connect
+
+blueprint = Blueprint("functions", __name__, template_folder="templates")
+
+
+@blueprint.get("/")
+def index() -> str:
+    sorting = read_sorting(SORTS, "errors")
+    search = read_text("q")
+    with connect() as connection:
+        rows = list_functions(
+            connection, g.period.window, search=search, sort=sorting.by, descending=sorting.descending
+        )
+    invocations = sum(row.invocations for row in rows)
+    return render_template(
+        "functions/index.html",
+        rows=rows,
+        sorting=sorting,
+        search=search,
+        invocations=invocations,
+        errors=sum(row.errors for row in rows),
+        cold_starts=sum(row.cold_starts for row in rows),
+        cost_pd=sum(row.cost_pd or 0 for row in rows),
+    )

@@ -1,0 +1,144 @@
+"""A graph as the template draws it in SVG: names cut to their boxes, edges as curves, labels on them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import networkx as nx
+
+from webapp.graph.layers import Graph
+from webapp.graph.layout import HEIGHT, WIDTH, lay_out
+
+MARGIN = 16.0
+TITLE_WIDTH, SUBTITLE_WIDTH = 132.0, 134.0
+TITLE_CHAR, SUBTITLE_CHAR, LABEL_CHAR = 7.0, 6.0, 6.1  # mean px of a character at 13, 11 and 11 px
+LABEL_LIMIT = 190.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`tone` names the kind of thing for its colour; `count` > 1 draws it as a stack."""
+
+    key: str
+    title: str
+    subtitle: str
+    icon: str
+    tone: str
+    href: str
+    failed: bool = False
+    count: int = 1
+    dim: bool = False
+    span: str | None = None
+    name: str = ""  # in full, for the tooltip; the title where empty
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`rank` 0: sets the target off, and so points to the right where it can."""
+
+    source: str
+    target: str
+    label: str
+    title: str
+    rank: int = 1
+    failed: bool = False
+    dashed: bool = False
+    dim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnNode:
+    node: Node
+    x: float
+    y: float
+    title: str
+    subtitle: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnEdge:
+    edge: Edge
+    path: str
+    label: str
+    label_x: float
+    label_y: float
+    label_width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    width: float
+    height: float
+    nodes: Sequence[DrawnNode]
+    edges: Sequence[DrawnEdge]
+    node_width: float = WIDTH
+    node_height: float = HEIGHT
+
+
+def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
+    """Every edge's ends must be among the nodes; of two edges between the same two in one direction the last counts."""
+    graph: Graph = nx.DiGraph()
+    known = {node.key: node for node in nodes}
+    between = {(edge.source, edge.target): edge for edge in edges}
+    graph.add_nodes_from(known)
+    labels = {key: fit(edge.label, LABEL_LIMIT, LABEL_CHAR) for key, edge in between.items()}
+    for key, edge in between.items():
+        graph.add_edge(*key, rank=edge.rank)
+    widths = {key: text_width(label, LABEL_CHAR) for key, label in labels.items()}
+    layout = lay_out(graph, widths)
+    drawn_nodes = [
+        DrawnNode(
+            node,
+            layout.nodes[key][0] + MARGIN,
+            layout.nodes[key][1] + MARGIN,
+            fit(node.title, TITLE_WIDTH, TITLE_CHAR),
+            fit(node.subtitle, SUBTITLE_WIDTH, SUBTITLE_CHAR),
+        )
+        for key, node in known.items()
+    ]
+    drawn_edges = [
+        DrawnEdge(
+            edge,
+            _path([(x + MARGIN, y + MARGIN) for x, y in layout.routes[key].points]),
+            labels[key],
+            layout.routes[key].label[0] + MARGIN,
+            layout.routes[key].label[1] + MARGIN,
+            widths[key] + 10 if labels[key] else 0.0,
+        )
+        for key, edge in between.items()
+    ]
+    # Failures last: they are drawn over the rest.
+    drawn_edges.sort(key=lambda drawn: drawn.edge.failed)
+    return Picture(layout.width + 2 * MARGIN, layout.height + 2 * MARGIN, drawn_nodes, drawn_edges)
+
+
+def text_width(text: str, char: float) -> float:
+    """About how wide the text is; full-width characters count twice."""
+    return sum(char * 1.8 if unicodedata.east_asian_width(letter) in "WF" else char for letter in text)
+
+
+def fit(text: str, width: float, char: float) -> str:
+    """The text, its middle left out where it is too long: names mostly differ at their ends."""
+    text = " ".join(text[:2000].split())
+    if text_width(text, char) <= width:
+        return text
+    room = max(int(width / char) - 1, 2)
+    while room > 2 and text_width(_shortened(text, room), char) > width:
+        room -= 1
+    return _shortened(text, room)
+
+
+def _shortened(text: str, room: int) -> str:
+    tail = room * 2 // 5
+    return f"{text[: room - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
+
+
+def _path(points: list[tuple[float, float]]) -> str:
+    parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
+    for (x1, y1), (x2, y2) in pairwise(points):
+        middle = (x1 + x2) / 2
+        parts.append(f"C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}")
+    return "".join(parts)

@@ -1,0 +1,3 @@
+from webapp.issues.views import blueprint
+
+__all__ = ["blueprint"]

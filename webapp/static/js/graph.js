@@ -1,0 +1,105 @@
+// Zoom and pan of the graphs. Without it they scroll.
+
+const STEP = 1.25;
+const MOST = 3;
+
+class View {
+  constructor(box) {
+    this.box = box;
+    this.svg = box.querySelector("svg.drawing");
+    this.full = { width: this.svg.viewBox.baseVal.width, height: this.svg.viewBox.baseVal.height };
+    this.scale = 1;
+    box.classList.add("zooms");
+    box.addEventListener("click", (event) => this.onTool(event));
+    box.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
+    box.addEventListener("keydown", (event) => this.onKey(event));
+    this.enableDragging();
+    this.fit();
+  }
+
+  /** As much of it as fits the width, no larger than drawn and no smaller than readable. */
+  fit() {
+    const room = this.box.clientWidth;
+    const height = this.box.classList.contains("map") ? Math.max(innerHeight * 0.62, 320) : Infinity;
+    const whole = Math.min(room / this.full.width, height / this.full.height, 1);
+    this.zoom(Math.max(whole, 0.55), 0, 0);
+    this.box.scrollTo(0, 0);
+  }
+
+  zoom(scale, x, y) {
+    const next = Math.min(Math.max(scale, 0.15), MOST);
+    const left = (this.box.scrollLeft + x) / this.scale;
+    const top = (this.box.scrollTop + y) / this.scale;
+    this.scale = next;
+    this.svg.setAttribute("width", Math.round(this.full.width * next));
+    this.svg.setAttribute("height", Math.round(this.full.height * next));
+    this.box.scrollTo(left * next - x, top * next - y);
+  }
+
+  zoomBy(factor) {
+    this.zoom(this.scale * factor, this.box.clientWidth / 2, this.box.clientHeight / 2);
+  }
+
+  onTool(event) {
+    const action = event.target.closest("[data-zoom]")?.dataset.zoom;
+    if (action === "in") this.zoomBy(STEP);
+    else if (action === "out") this.zoomBy(1 / STEP);
+    else if (action === "fit") this.fit();
+  }
+
+  onWheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return; // plain wheels scroll the page
+    event.preventDefault();
+    const box = this.box.getBoundingClientRect();
+    this.zoom(this.scale * (event.deltaY < 0 ? STEP : 1 / STEP), event.clientX - box.left, event.clientY - box.top);
+  }
+
+  onKey(event) {
+    if (event.target !== this.box) return;
+    if (event.key === "+" || event.key === "=") this.zoomBy(STEP);
+    else if (event.key === "-") this.zoomBy(1 / STEP);
+    else if (event.key === "0") this.fit();
+  }
+
+  enableDragging() {
+    let from = null;
+    let moved = false;
+    this.box.addEventListener("pointerdown", (event) => {
+      if (event.pointerType !== "mouse" || event.button !== 0) return;
+      from = { x: event.clientX + this.box.scrollLeft, y: event.clientY + this.box.scrollTop };
+      moved = false;
+    });
+    addEventListener("pointermove", (event) => {
+      if (!from) return;
+      const left = from.x - event.clientX;
+      const top = from.y - event.clientY;
+      if (!moved && Math.abs(left - this.box.scrollLeft) + Math.abs(top - this.box.scrollTop) < 5) return;
+      moved = true;
+      this.box.classList.add("dragging");
+      this.box.scrollTo(left, top);
+    });
+    addEventListener("pointerup", () => {
+      from = null;
+      this.box.classList.remove("dragging");
+    });
+    this.box.addEventListener("dragstart", (event) => event.preventDefault());
+    this.box.addEventListener(
+      "click",
+      (event) => {
+        if (moved) {
+          event.preventDefault(); // the end of a drag is no click on what lies there
+          event.stopPropagation();
+        }
+        moved = false;
+      },
+      { capture: true },
+    );
+  }
+}
+
+function start() {
+  for (const box of document.querySelectorAll("[data-graph]:not(.zooms)")) new View(box);
+}
+
+start();
+document.addEventListener("clew:refreshed", start);

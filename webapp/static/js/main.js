@@ -1,0 +1,80 @@
+// What every page has: theme, keys, copy buttons, forms that send themselves, the live mode.
+
+import { enhance } from "./enhance.js";
+import { startLive } from "./live.js";
+
+function currentTheme() {
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen) return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+function toggleTheme() {
+  const theme = currentTheme() === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  try {
+    localStorage.setItem("clew-theme", theme);
+  } catch {
+    // Then it holds for this page only.
+  }
+  document.dispatchEvent(new CustomEvent("clew:theme"));
+}
+
+async function copy(button) {
+  const text = button.dataset.copy ?? button.closest("section").querySelector("[data-raw]").value;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.dataset.copied = "";
+    setTimeout(() => delete button.dataset.copied, 1500);
+  } catch {
+    button.title = text; // not allowed here: at least it can be read
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy], [data-copy-next], [data-theme-toggle]");
+  if (button) {
+    if (button.matches("[data-theme-toggle]")) toggleTheme();
+    else copy(button);
+  }
+  for (const open of document.querySelectorAll("details[data-closes][open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    for (const open of document.querySelectorAll("details[data-closes][open]")) open.open = false;
+  }
+  const typing = event.target.closest("input, select, textarea");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    const field = document.querySelector("main input[type=search]");
+    if (field) {
+      event.preventDefault();
+      field.focus();
+      field.select();
+    }
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+});
+
+// Empty fields would only make the address longer.
+document.addEventListener("submit", (event) => {
+  for (const field of event.target.elements) {
+    if (field.name && !field.value && field.tagName !== "BUTTON") field.disabled = true;
+  }
+});
+addEventListener("pageshow", (event) => {
+  // Back from the page that a form led to: its fields are usable again.
+  if (event.persisted) for (const field of document.querySelectorAll("form :disabled")) field.disabled = false;
+});
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  document.dispatchEvent(new CustomEvent("clew:theme"));
+});
+
+enhance(document);
+startLive(enhance);

@@ -1,0 +1,3 @@
+from webapp.system_map.views import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,3 @@
+from webapp.transaction.views import blueprint
+
+__all__ = ["blueprint"]

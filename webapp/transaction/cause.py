@@ -1,0 +1,120 @@
+"""Why a transaction failed: the first thing its page says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collector.domain.facts import Result
+from collector.store.queries.common import FunctionRef, IssueLabel
+from collector.store.queries.transaction import ExceptionDetail, SpanDetail
+from webapp.formatting.words import resource_name, service_name
+from webapp.stacks import Frame, own_frame
+from webapp.transaction.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One failed invocation. `call`: what failed or hung in it, if a call did."""
+
+    span: SpanDetail
+    function: FunctionRef
+    result: Result
+    type: str
+    message: str
+    call: SpanDetail | None
+    hanging: bool
+    frame: Frame | None
+    issues: Sequence[IssueLabel]
+    attempt: int
+    attempts: int
+
+    @property
+    def key(self) -> str:
+        """The span to look at."""
+        return self.call.key if self.call is not None else self.span.key
+
+    @property
+    def call_resource(self) -> str:
+        """What the call was to reach; empty where its name says it already."""
+        if self.call is None or self.call.resource is None:
+            return ""
+        name = resource_name(self.call.resource)
+        return "" if name == service_name(self.call.resource.service) else name
+
+
+def find_causes(tree: Tree) -> list[Cause]:
+    """Of every failed invocation, that which ended first before the others: a caller fails after what it called."""
+    failed = [
+        (span, invocation)
+        for span, _ in tree.order
+        if (invocation := tree.invocations.get(span.key)) is not None and invocation.result != Result.OK
+    ]
+    failed.sort(key=lambda pair: (pair[0].started_ns + pair[0].duration_ns, -pair[0].started_ns))
+    causes = []
+    for span, invocation in failed:
+        exception = span.exceptions[-1] if span.exceptions else None
+        timed_out = invocation.result == Result.TIMEOUT
+        call = _failing_call(tree, span, exception, timed_out=timed_out)
+        type, message = _words(span, exception, call, timed_out=timed_out)
+        attempts = tree.attempts(span)
+        causes.append(
+            Cause(
+                span,
+                invocation.function,
+                invocation.result,
+                type,
+                message,
+                call,
+                call is not None and not call.finished,
+                own_frame(exception.stacktrace) if exception else None,
+                invocation.issues,
+                next((i for i, attempt in enumerate(attempts, 1) if attempt.key == span.key), 1),
+                len(attempts),
+            )
+        )
+    return causes
+
+
+def _failing_call(
+    tree: Tree, span: SpanDetail, exception: ExceptionDetail | None, *, timed_out: bool
+) -> SpanDetail | None:
+    calls = [inner for inner in tree.within(span) if inner.kind == "call"]
+    hanging = [call for call in calls if not call.finished]
+    if timed_out:
+        # Nothing hung: then the function itself took too long, whatever failed in it earlier.
+        return hanging[-1] if hanging else None
+    failed = [call for call in calls if call.failed]
+    if exception is None:
+        return failed[-1] if failed else None
+    # A call that failed in another way was handled; it is not what ended the invocation.
+    name = exception.type.rpartition(".")[2]
+    return next(
+        (
+            call
+            for call in reversed(failed)
+            if _same(call.error_type, name) or (call.error_type and call.error_type in exception.message)
+        ),
+        None,
+    )
+
+
+def _same(error_type: str | None, name: str) -> bool:
+    return bool(error_type) and (error_type or "").rpartition(".")[2] == name
+
+
+def _words(
+    span: SpanDetail, exception: ExceptionDetail | None, call: SpanDetail | None, *, timed_out: bool
+) -> tuple[str, str]:
+    if timed_out:
+        return "Timed out", span.error_message or (
+            exception.message if exception else ""
+        ) or "The time limit was reached."
+    if exception is not None:
+        name = exception.type.rpartition(".")[2]
+        generic = name == "ClientError" and call is not None and call.error_type
+        return (call.error_type or name if generic and call else name), exception.message or span.error_message or ""
+    return (
+        span.error_type or (call.error_type if call else None) or "Error",
+        span.error_message or (call.error_message if call else None) or "The invocation failed without an exception.",
+    )

@@ -1,0 +1,109 @@
+"""The waterfall: one row per span, nested through asynchronous hops, on an axis that folds waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collector.store.queries.transaction import InvocationDetail, SpanDetail
+from webapp.formatting.numbers import nanoseconds
+from webapp.formatting.words import function_icon, resource_name, service_icon, service_name
+from webapp.transaction.timescale import Pause, Tick, build_scale
+from webapp.transaction.tree import Tree
+
+ROWS = 500
+THINNEST = 0.35  # percent: what took no time at all is seen too
+DEEPEST = 12  # levels of indentation
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`left` and `width` in percent; `init_*` is the start of the environment before a cold invocation."""
+
+    span: SpanDetail
+    depth: int
+    icon: str
+    title: str
+    subtitle: str
+    note: str
+    left: float
+    width: float
+    init_left: float
+    init_width: float
+    invocation: InvocationDetail | None
+    hop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    rows: Sequence[Row]
+    hidden: int
+    ticks: Sequence[Tick]
+    pauses: Sequence[Pause]
+
+
+def build_timeline(tree: Tree, *, limit: int | None = ROWS) -> Timeline:
+    """The first `limit` rows; None for all."""
+    intervals = [(_first(tree, span), span.started_ns + span.duration_ns) for span in tree.spans.values()]
+    scale = build_scale(intervals)
+    shown = tree.order if limit is None else tree.order[:limit]
+    rows = []
+    for span, depth in shown:
+        left, right = scale.at(span.started_ns), scale.at(span.started_ns + span.duration_ns)
+        init_left = scale.at(_first(tree, span))
+        width = max(right - left, THINNEST)
+        icon, title, subtitle = describe(span)
+        rows.append(
+            Row(
+                span,
+                min(depth, DEEPEST),
+                icon,
+                title,
+                subtitle,
+                _note(tree, span),
+                min(left, 100 - width),
+                width,
+                init_left,
+                left - init_left,
+                tree.invocations.get(span.key),
+                span.via == "link",
+            )
+        )
+    return Timeline(rows, len(tree.order) - len(rows), scale.ticks(), scale.pauses)
+
+
+def describe(span: SpanDetail) -> tuple[str, str, str]:
+    """Icon, title and what stands beside it: "StartTranscriptionJob", "Transcribe"."""
+    if span.kind == "invocation":
+        return function_icon(span.function), span.function.name, ""
+    if span.kind == "internal" or span.resource is None:
+        return "dot", span.name, ""
+    service = service_name(span.resource.service)
+    prefix, _, operation = span.name.partition(".")
+    title = operation if operation and prefix.lower() == span.resource.service.lower() else span.name
+    if title.lower().startswith(f"{span.resource.service.lower()}."):
+        title = title.partition(".")[2]
+    name = resource_name(span.resource)
+    return service_icon(span.resource.service), title, service if name == service else f"{service} {name}"
+
+
+def _first(tree: Tree, span: SpanDetail) -> int:
+    """When it began, its environment's start included."""
+    invocation = tree.invocations.get(span.key)
+    return span.started_ns - (invocation.init_ns or 0 if invocation and invocation.cold_start else 0)
+
+
+def _note(tree: Tree, span: SpanDetail) -> str:
+    notes = []
+    if span.kind == "invocation":
+        attempts = tree.attempts(span)
+        if len(attempts) > 1:
+            number = next(i for i, attempt in enumerate(attempts, 1) if attempt.key == span.key)
+            notes.append(f"attempt {number} of {len(attempts)}")
+        invocation = tree.invocations.get(span.key)
+        if invocation and invocation.cold_start:
+            init = f" {nanoseconds(invocation.init_ns)}" if invocation.init_ns else ""
+            notes.append(f"cold start{init}")
+    elif retries := span.attributes.get("http.request.resend_count"):
+        notes.append(f"{retries} retries" if retries != "1" else "1 retry")
+    return ", ".join(notes)

@@ -1,0 +1,84 @@
+"""A transaction's spans as a tree: who set off whom, in the order they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from collector.store.queries.transaction import InvocationDetail, SpanDetail, TransactionDetail
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """`children` are in order of their start; `order` is depth first, with each span's depth."""
+
+    spans: Mapping[str, SpanDetail]
+    invocations: Mapping[str, InvocationDetail]
+    children: Mapping[str | None, Sequence[SpanDetail]]
+    order: Sequence[tuple[SpanDetail, int]]
+
+    def ancestors(self, span: SpanDetail) -> Iterator[SpanDetail]:
+        """From its parent up."""
+        seen = {span.key}
+        while span.parent is not None and span.parent in self.spans and span.parent not in seen:
+            span = self.spans[span.parent]
+            seen.add(span.key)
+            yield span
+
+    def invocation_of(self, span: SpanDetail) -> SpanDetail | None:
+        """The invocation that the span ran in; itself if it is one."""
+        if span.kind == "invocation":
+            return span
+        return next((ancestor for ancestor in self.ancestors(span) if ancestor.kind == "invocation"), None)
+
+    def within(self, invocation: SpanDetail) -> Iterator[SpanDetail]:
+        """What ran in the invocation, not what it set off elsewhere."""
+        waiting = list(self.children.get(invocation.key, ()))
+        while waiting:
+            span = waiting.pop(0)
+            if span.kind == "invocation":
+                continue
+            yield span
+            waiting = [*self.children.get(span.key, ()), *waiting]
+
+    def attempts(self, span: SpanDetail) -> list[SpanDetail]:
+        """All invocations with its request id, first to last: more than one where AWS tried again."""
+        detail = self.invocations.get(span.key)
+        if detail is None or not detail.request_id:
+            return [span]
+        same = [
+            self.spans[key]
+            for key, other in self.invocations.items()
+            if key in self.spans and other.request_id == detail.request_id and other.function.id == detail.function.id
+        ]
+        return sorted(same, key=lambda attempt: attempt.started_ns) or [span]
+
+
+def build_tree(detail: TransactionDetail) -> Tree:
+    """A parent that is missing or that closes a circle makes its span an entry: everything is shown once."""
+    spans = {span.key: span for span in detail.spans}
+    children: dict[str | None, list[SpanDetail]] = {}
+    for span in spans.values():
+        known = span.parent if span.parent in spans and span.parent != span.key else None
+        children.setdefault(known, []).append(span)
+    for siblings in children.values():
+        siblings.sort(key=lambda span: (span.started_ns, span.key))
+    order: list[tuple[SpanDetail, int]] = []
+    seen: set[str] = set()
+
+    def walk(entry: SpanDetail) -> None:
+        waiting = [(entry, 0)]
+        while waiting:
+            span, depth = waiting.pop()
+            if span.key in seen:
+                continue
+            seen.add(span.key)
+            order.append((span, depth))
+            waiting.extend((child, depth + 1) for child in reversed(children.get(span.key, ())))
+
+    for entry in children.get(None, ()):
+        walk(entry)
+    for span in spans.values():  # circles have no entry
+        if span.key not in seen:
+            walk(span)
+    return Tree(spans, {invocation.key: invocation for invocation in detail.invocations}, children, order)

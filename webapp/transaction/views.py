@@ -1,0 +1,72 @@
+"""The transaction page: why it failed, what it touched, when, and what it said."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, render_template, request, url_for
+
+from collector.store.queries.transaction import TransactionDetail, get_transaction
+from webapp.arguments import read_text
+from webapp.store import connect
+from webapp.transaction.cause import find_causes
+from webapp.transaction.panel import build_panel
+from webapp.transaction.picture import draw_transaction
+from webapp.transaction.timeline import ROWS, build_timeline
+from webapp.transaction.tree import build_tree
+
+blueprint = Blueprint("transaction", __name__, template_folder="templates")
+
+LOG_LINES = 1000
+
+
+@blueprint.get("/transactions/<trace_id:transaction_id>")
+def show(transaction_id: bytes) -> str:
+    """:raise 404: no such transaction."""
+    detail = _read(transaction_id)
+    tree = build_tree(detail)
+    everything = request.args.get("rows") == "all"
+    panel = build_panel(tree, read_text("span"))
+    words = read_text("logs")
+    lines = [line for line in detail.logs if words.lower() in f"{line.function.name} {line.message}".lower()]
+    return render_template(
+        "transaction/show.html",
+        detail=detail,
+        causes=find_causes(tree),
+        handled=[span for span in detail.spans if span.kind == "call" and span.failed],
+        picture=draw_transaction(tree, lambda key: _span_url(transaction_id, key)),
+        timeline=build_timeline(tree, limit=None if everything else ROWS),
+        panel=panel,
+        selected=panel.span.key if panel else "",
+        lines=lines if everything else lines[:LOG_LINES],
+        lines_total=len(lines),
+        logs_search=words,
+        logs_total=len(detail.logs),
+    )
+
+
+@blueprint.get("/transactions/<trace_id:transaction_id>/spans/<key>")
+def span(transaction_id: bytes, key: str) -> str:
+    """The panel alone, for the script that opens it in place.
+
+    :raise 404: no such transaction, or no such span in it.
+    """
+    detail = _read(transaction_id)
+    panel = build_panel(build_tree(detail), key)
+    if panel is None:
+        abort(404, "This transaction has no such span.")
+    return render_template("transaction/panel.html", detail=detail, panel=panel)
+
+
+def _read(transaction_id: bytes) -> TransactionDetail:
+    with connect() as connection:
+        detail = get_transaction(connection, transaction_id)
+    if detail is None:
+        abort(
+            404,
+            f"No transaction {transaction_id.hex()}. What was just received takes a moment to appear; "
+            "what is old enough may have been deleted.",
+        )
+    return detail
+
+
+def _span_url(transaction_id: bytes, key: str) -> str:
+    return url_for("transaction.show", transaction_id=transaction_id, span=key, _anchor="details")

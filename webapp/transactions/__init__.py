@@ -1,0 +1,3 @@
+from webapp.transactions.views import blueprint
+
+__all__ = ["blueprint"]
