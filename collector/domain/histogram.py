@@ -38,7 +38,7 @@ def percentile_ms(counts: Iterable[tuple[int, int]], share: float) -> float | No
     total = sum(count for _, count in ordered)
     if total <= 0:
         return None
-    rank = max(1, math.ceil(share * total))
+    rank = max(1, math.ceil(share * total - 1e-9))  # 0.07 * 100 is 7.000000000000001
     seen = 0
     for bucket, count in ordered:
         seen += count

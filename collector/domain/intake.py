@@ -6,29 +6,47 @@ This is the hot path of the collector: a request is parsed once, only the attrib
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from collector.domain.errors import MalformedExport
 from collector.domain.facts import Export, Facts, Signal
 from collector.domain.functions import RESOURCE_ATTRIBUTES
-from collector.domain.ids import export_id
-from collector.domain.invocations import SPAN_ATTRIBUTES, SpanFacts, read_process
+from collector.domain.ids import export_id, span_number
+from collector.domain.invocations import SPAN_ATTRIBUTES, read_process
 from collector.domain.prices import PriceTable, default_prices
-from collector.domain.spans import STATUS_ERROR, pick_attributes
+from collector.domain.span_facts import SpanFacts
+from collector.domain.spans import STATUS_ERROR, Value, pick_attributes
+from collector.domain.values import flag, text
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+M = TypeVar("M", bound=Message)
 
 EARLIEST_NS = 1_420_070_400_000_000_000  # 2015-01-01: Lambda went on sale, nothing older can be an invocation
 FUTURE_NS = 86_400_000_000_000  # a sender's clock may be a day ahead, no more
-_NO_ID = (b"", bytes(8), bytes(16))
+# Longer durations count as this long, the last bucket of the histograms. An invocation ends after 15 minutes; without
+# a bound 26 spans that claim to have begun in 2015 would overflow a sum of nanoseconds.
+MAX_DURATION_NS = 86_400_000_000_000
+_MAX_CACHED_RESOURCE = 4_096  # bytes
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What a request holds, and how much of it was refused and why (for OTLP's partial success)."""
+    """What a request holds, and how much of it was refused and why (for OTLP's partial success).
+
+    A request without anything in it, or with everything refused, has `facts.export.items` 0: there is nothing to store.
+    """
 
     facts: Facts
     rejected: int
@@ -43,38 +61,30 @@ def read_traces(body: bytes, *, received_ms: int, prices: PriceTable | None = No
     """
     request = ExportTraceServiceRequest()
     _parse(request, body)
-    prices = prices or default_prices()
+    latest = received_ms * 1_000_000 + FUTURE_NS
     facts = Facts(Export(b"", Signal.TRACES, 0, received_ms, b""))
-    rejected, reason, taken, earliest = 0, "", 0, 0
-    for resource_spans in request.resource_spans:
+    rejected, reason, taken, earliest = 0, "", 0, latest
+    for resource, scopes in _processes(request):
         spans: list[SpanFacts] = []
-        for scope_spans in resource_spans.scope_spans:
+        for scope_spans in scopes:
             refused = []
             for index, span in enumerate(scope_spans.spans):
-                if fault := _fault(span, received_ms):
+                read = _read_span(span, latest)
+                if isinstance(read, SpanFacts):
+                    spans.append(read)
+                    earliest = min(earliest, read.started_ns)
+                else:
                     refused.append(index)
-                    reason = reason or fault
-                    continue
-                spans.append(
-                    SpanFacts(
-                        span=span,
-                        span_id=span.span_id,
-                        attributes=pick_attributes(span.attributes, SPAN_ATTRIBUTES),
-                        failed=span.status.code == STATUS_ERROR,
-                    )
-                )
-            for index in reversed(refused):
-                del scope_spans.spans[index]
-            rejected += len(refused)
+                    reason = reason or read
+            if refused:
+                rejected += len(refused)
+                _remove(scope_spans.spans, refused)
         if spans:
             taken += len(spans)
-            start = min(item.span.start_time_unix_nano for item in spans)
-            earliest = min(earliest, start) if earliest else start
-            resource = pick_attributes(resource_spans.resource.attributes, RESOURCE_ATTRIBUTES)
-            read_process(facts, resource, spans, prices)
+            read_process(facts, _read_resource(resource), spans, prices or default_prices())
     if rejected:
         body = request.SerializeToString()
-    facts.export = Export(export_id(earliest, body), Signal.TRACES, taken, received_ms, body)
+    facts.export = Export(export_id(earliest if taken else 0, body), Signal.TRACES, taken, received_ms, body)
     return Intake(facts, rejected, f"{rejected} span(s) refused: {reason}" if rejected else "")
 
 
@@ -86,25 +96,25 @@ def read_logs(body: bytes, *, received_ms: int) -> Intake:
     request = ExportLogsServiceRequest()
     _parse(request, body)
     facts = Facts(Export(b"", Signal.LOGS, 0, received_ms, b""))
-    rejected, taken, earliest = 0, 0, 0
     latest = received_ms * 1_000_000 + FUTURE_NS
+    rejected, taken, earliest = 0, 0, latest
     for resource_logs in request.resource_logs:
         for scope_logs in resource_logs.scope_logs:
             refused = []
             for index, record in enumerate(scope_logs.log_records):
-                time = record.time_unix_nano or record.observed_time_unix_nano
-                if len(record.trace_id) != 16 or record.trace_id in _NO_ID or not EARLIEST_NS <= time <= latest:
+                time, trace_id = record.time_unix_nano or record.observed_time_unix_nano, record.trace_id
+                if len(trace_id) != 16 or trace_id == _NO_TRACE or not EARLIEST_NS <= time <= latest:
                     refused.append(index)
                     continue
                 taken += 1
-                earliest = min(earliest, time) if earliest else time
-                facts.traces.add(record.trace_id)
-            for index in reversed(refused):
-                del scope_logs.log_records[index]
-            rejected += len(refused)
+                earliest = min(earliest, time)
+                facts.traces.add(trace_id)
+            if refused:
+                rejected += len(refused)
+                _remove(scope_logs.log_records, refused)
     if rejected:
         body = request.SerializeToString()
-    facts.export = Export(export_id(earliest, body), Signal.LOGS, taken, received_ms, body)
+    facts.export = Export(export_id(earliest if taken else 0, body), Signal.LOGS, taken, received_ms, body)
     reason = f"{rejected} log record(s) refused: each needs a trace id of 16 bytes and a time since 2015"
     return Intake(facts, rejected, reason if rejected else "")
 
@@ -116,13 +126,60 @@ def _parse(request: ExportTraceServiceRequest | ExportLogsServiceRequest, body: 
         raise MalformedExport(f"the body is no {request.DESCRIPTOR.name} in protobuf") from error
 
 
-def _fault(span: trace_pb2.Span, received_ms: int) -> str:
-    """What is wrong with the span; "" if nothing."""
-    if len(span.trace_id) != 16 or span.trace_id in _NO_ID:
+def _processes(request: ExportTraceServiceRequest) -> Iterator[tuple[Resource, list[trace_pb2.ScopeSpans]]]:
+    """The spans of each resource. Some senders repeat the resource for each scope or span; what it sent is one."""
+    if len(request.resource_spans) == 1:
+        yield request.resource_spans[0].resource, list(request.resource_spans[0].scope_spans)
+        return
+    same: dict[bytes, tuple[Resource, list[trace_pb2.ScopeSpans]]] = {}
+    for resource_spans in request.resource_spans:
+        key = resource_spans.resource.SerializeToString()
+        same.setdefault(key, (resource_spans.resource, []))[1].extend(resource_spans.scope_spans)
+    yield from same.values()
+
+
+def _read_resource(resource: Resource) -> Mapping[str, Value]:
+    if resource.ByteSize() > _MAX_CACHED_RESOURCE:
+        return pick_attributes(resource.attributes, RESOURCE_ATTRIBUTES)
+    return _read_resource_bytes(resource.SerializeToString())
+
+
+@lru_cache(maxsize=1024)  # a process sends the same resource with every export: 1 µs instead of 6
+def _read_resource_bytes(resource: bytes) -> Mapping[str, Value]:
+    return pick_attributes(Resource.FromString(resource).attributes, RESOURCE_ATTRIBUTES)
+
+
+def _read_span(span: trace_pb2.Span, latest_ns: int) -> SpanFacts | str:
+    """The span, or what is wrong with it."""
+    trace_id, span_id = span.trace_id, span.span_id
+    if len(trace_id) != 16 or trace_id == _NO_TRACE:
         return "a trace id must be 16 bytes, not all zero"
-    if len(span.span_id) != 8 or span.span_id in _NO_ID:
+    if len(span_id) != 8 or span_id == _NO_SPAN:
         return "a span id must be 8 bytes, not all zero"
-    latest = received_ms * 1_000_000 + FUTURE_NS
-    if not EARLIEST_NS <= span.start_time_unix_nano <= latest or span.end_time_unix_nano > latest:
+    started_ns, ended_ns = span.start_time_unix_nano, span.end_time_unix_nano
+    if not EARLIEST_NS <= started_ns <= latest_ns or ended_ns > latest_ns:
         return "a span's times must lie between 2015 and tomorrow"
-    return ""
+    parent_id = span.parent_span_id
+    attributes = pick_attributes(span.attributes, SPAN_ATTRIBUTES)
+    return SpanFacts(
+        span=span,
+        trace_id=trace_id,
+        span_id=span_id,
+        number=span_number(span_id),
+        parent_id=b"" if parent_id == _NO_SPAN else parent_id,
+        kind=span.kind,
+        name=text(span.name),
+        started_ns=started_ns,
+        duration_ns=min(max(0, ended_ns - started_ns), MAX_DURATION_NS),
+        failed=span.status.code == STATUS_ERROR,
+        finished=not flag(attributes.get("clew.unfinished")),
+        attributes=attributes,
+    )
+
+
+def _remove(messages: RepeatedCompositeFieldContainer[M], indices: list[int]) -> None:
+    """Removes in one go: one deletion moves all that follow, and a hostile export has a million to delete."""
+    refused = set(indices)
+    kept = [message for index, message in enumerate(messages) if index not in refused]
+    del messages[:]
+    messages.extend(kept)

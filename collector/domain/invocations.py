@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-from opentelemetry.proto.trace.v1 import trace_pb2
+from collections.abc import Iterable, Mapping, Sequence
 
 from collector.domain import calls as call_targets
 from collector.domain import issues
 from collector.domain.facts import Call, Facts, Function, Invocation, Issue, Link, LinkKey, Occurrence, Result, Side
-from collector.domain.failures import describe_failure, result_of
-from collector.domain.functions import describe_function
+from collector.domain.failures import call_error, describe_failure, result_of
+from collector.domain.functions import describe_function, is_lambda
 from collector.domain.ids import hash63, span_number
 from collector.domain.links import is_pointer
 from collector.domain.prices import PriceTable
+from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
 from collector.domain.triggers import trigger_of
-from collector.domain.values import first_text, text, texts, whole
+from collector.domain.values import first_text, flag, number, texts, whole
 
 MAX_LINK_KEYS = 10_000  # of one span: the largest batch that Lambda delivers
-MAX_CLIMB = 128  # from a call up to its invocation; a cycle among parents ends here too
+# Of one link key: `s3-object:`, a bucket's name of 63 and a key of 1,024 fit.
+MAX_LINK_KEY_LENGTH = 1_200
+MAX_INIT_MS = 900_000
 SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
     "aws.lambda.invoked_arn",
     "clew.lambda.init_duration",
@@ -40,133 +39,123 @@ SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
     "faas.invocation_id",
     "faas.trigger",
 }
+_OUTGOING = frozenset({CLIENT, PRODUCER})
+_INCOMING = frozenset({SERVER, CONSUMER})
 
 
-@dataclass(slots=True)
-class SpanFacts:
-    """A span on its way in: the protobuf message beside what was read of it once."""
-
-    span: trace_pb2.Span
-    span_id: bytes
-    attributes: Mapping[str, Value]
-    failed: bool
-    target: call_targets.Target | None = None  # of a call
-    owner: SpanFacts | None = None  # the invocation that it is part of
-    calls: list[SpanFacts] = field(default_factory=list)  # of an invocation
-
-    @property
-    def finished(self) -> bool:
-        return self.attributes.get("clew.unfinished") is not True
-
-    @property
-    def duration_ns(self) -> int:
-        return max(0, self.span.end_time_unix_nano - self.span.start_time_unix_nano)
-
-
-def read_process(facts: Facts, resource: Mapping[str, Value], spans: Sequence[SpanFacts], prices: PriceTable) -> None:
+def read_process(
+    facts: Facts, resource: Mapping[str, Value], received: Iterable[SpanFacts], prices: PriceTable
+) -> None:
     """Adds to `facts` what the spans of one OTLP resource say."""
-    by_id = {item.span_id: item for item in spans}
-    is_lambda = bool(text(resource.get("faas.name")))
-    invocations = [item for item in spans if _is_invocation(item, by_id, is_lambda)]
-    entry_ids = {item.span_id for item in invocations}
-    for item in spans:
-        item.owner = _climb(item, by_id, entry_ids)
-    seen_ms = max(item.span.start_time_unix_nano for item in spans) // 1_000_000
-    function = describe_function(resource, invocations[0].attributes if invocations else {}, seen_ms)
+    spans = connect(received)
+    in_lambda = is_lambda(resource)
+    invocations = [item for item in spans if _is_invocation(item, in_lambda)]
+    assign_owners(spans, invocations)
+    seen_ms = max(item.started_ns for item in spans) // 1_000_000
+    function = describe_function(resource, _most_telling(invocations), seen_ms)
     facts.functions.append(function)
-    facts.traces.update(item.span.trace_id for item in spans)
+    facts.traces.update(item.trace_id for item in spans)
+    _read_calls(facts, spans, function)
     for item in spans:
-        if item.span_id not in entry_ids:
-            _read_call(facts, item, by_id, function)
+        if item.owner is not None and item.kind not in _OUTGOING and item.span.links:
+            _read_span_links(facts, item, item.owner)
     for item in invocations:
         _read_invocation(facts, item, function, prices)
+    release(spans)
 
 
-def _is_invocation(item: SpanFacts, by_id: Mapping[bytes, SpanFacts], is_lambda: bool) -> bool:
+def _is_invocation(item: SpanFacts, in_lambda: bool) -> bool:
     """One run of a function: what a request or a message set off, and what nothing in sight did.
 
     A CONSUMER span inside a Lambda invocation is a step of it (OpenTelemetry's convention for SQS), no run of its own.
     """
-    if item.attributes.get("faas.invocation_id") or item.attributes.get("faas.execution"):
-        return item.span.kind == SERVER or not item.span.parent_span_id
-    if item.span.parent_span_id in by_id:
+    if item.kind in _OUTGOING or call_targets.is_aws_call(item.attributes):
         return False
-    if not item.span.parent_span_id:
-        return item.span.kind not in {CLIENT, PRODUCER}
-    return item.span.kind == SERVER or (item.span.kind == CONSUMER and not is_lambda)
+    request_id = _request_id(item)
+    if request_id and item.kind == SERVER:  # two instrumentations may both have wrapped the handler
+        return item.parent is None or _request_id(item.parent) != request_id
+    if item.parent is not None:  # a process may send a request to itself
+        return item.kind in _INCOMING and item.parent.kind in _OUTGOING
+    if not item.parent_id:
+        # OpenTelemetry's Lambda extension reports INIT as a span of its own.
+        return not (in_lambda and item.name.startswith("platform."))
+    return item.kind == SERVER or (item.kind == CONSUMER and (bool(request_id) or not in_lambda))
 
 
-def _climb(item: SpanFacts, by_id: Mapping[bytes, SpanFacts], entry_ids: set[bytes]) -> SpanFacts | None:
-    current: SpanFacts | None = item
-    for _ in range(MAX_CLIMB):
-        if current is None or current.span_id in entry_ids:
-            return current
-        current = by_id.get(current.span.parent_span_id)
-    return None
+def _request_id(item: SpanFacts) -> str:
+    return first_text(item.attributes, "faas.invocation_id", "faas.execution", limit=128)
 
 
-def _read_call(facts: Facts, item: SpanFacts, by_id: Mapping[bytes, SpanFacts], function: Function) -> None:
-    if item.span.kind not in {CLIENT, PRODUCER}:
-        return
-    parent = by_id.get(item.span.parent_span_id)
-    if parent is not None and parent.span.kind == CLIENT:
-        return  # the HTTP request beneath an SDK call is that call, not another one
-    target = call_targets.describe_call(text(item.span.name), item.attributes, function.region)
-    if target is None:
-        return
-    item.target = target
-    if item.owner is not None:
-        item.owner.calls.append(item)
-    facts.resources.append(target.resource)
-    error_type = None
-    if item.failed or not item.finished:
-        error_type = text(item.attributes.get("error.type")) or ("Error" if item.finished else "Unfinished")
-    facts.calls.append(
-        Call(
-            started_ns=item.span.start_time_unix_nano,
-            span_id=span_number(item.span_id),
-            trace_id=item.span.trace_id,
-            function_id=function.id,
-            resource_id=target.resource.id,
-            operation=target.operation,
-            duration_ns=item.duration_ns,
-            finished=item.finished,
-            error_type=error_type,
+def _most_telling(invocations: Sequence[SpanFacts]) -> Mapping[str, Value]:
+    """The attributes to know the function by: an invocation with a request id names its ARN as well."""
+    for item in invocations:
+        if _request_id(item):
+            return item.attributes
+    return invocations[0].attributes if invocations else {}
+
+
+def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function) -> None:
+    for item in spans:
+        if item.kind in _OUTGOING or call_targets.is_aws_call(item.attributes):
+            item.target = call_targets.describe_call(item.name, item.attributes, function.region)
+    for item in spans:
+        if item.target is None:
+            continue
+        if item.parent is not None and item.parent.target is not None and not call_targets.is_aws_call(item.attributes):
+            continue  # the HTTP request beneath an SDK call is that call, not another one
+        if item.owner is not None:
+            item.owner.calls.append(item)
+        facts.resources.append(item.target.resource)
+        facts.calls.append(
+            Call(
+                started_ns=item.started_ns,
+                span_id=item.number,
+                trace_id=item.trace_id,
+                function_id=function.id,
+                resource_id=item.target.resource.id,
+                operation=item.target.operation,
+                duration_ns=item.duration_ns,
+                finished=item.finished,
+                error_type=call_error(item),
+            )
         )
-    )
-    _read_link_keys(facts, item, Side.PRODUCED)
+        _read_link_keys(facts, item, Side.PRODUCED)
 
 
 def _read_invocation(facts: Facts, item: SpanFacts, function: Function, prices: PriceTable) -> None:
     attributes = item.attributes
-    started_ns, span_id = item.span.start_time_unix_nano, span_number(item.span_id)
-    finished = item.finished
-    result = result_of(item, finished)
-    request_id = first_text(attributes, "faas.invocation_id", "faas.execution", limit=128) or None
-    cold_start = attributes.get("faas.coldstart") is True
-    init_ms = attributes.get("clew.lambda.init_duration")
-    init_ns = (
-        int(init_ms * 1_000_000) if cold_start and isinstance(init_ms, float | int) and 0 < init_ms < 1e6 else None
-    )
-    duration_ns = item.duration_ns
+    result = result_of(item)
+    request_id = _request_id(item) or None
+    cold_start = flag(attributes.get("faas.coldstart"))
+    init_ns = _init_ns(attributes) if cold_start else None
     billed_ms = cost_pd = None
     if function.kind == "lambda":
-        # Lambda bills a timeout up to the deadline; the span was cut shortly before it.
-        billed_ns = function.timeout_ms * 1_000_000 if result is Result.TIMEOUT and function.timeout_ms else duration_ns
-        billed_ms, cost_pd = _price(prices, function, started_ns, billed_ns, init_ns)
-    trigger = trigger_of(attributes, item.span.kind, function.region)
+        billed_ns = item.duration_ns
+        if result is Result.TIMEOUT and function.timeout_ms:
+            # Lambda bills a timeout up to the deadline; the span was cut shortly before it.
+            billed_ns = function.timeout_ms * 1_000_000
+        price = prices.price(
+            started_ns=item.started_ns,
+            duration_ns=billed_ns,
+            init_ns=init_ns,
+            memory_mb=function.memory_mb,
+            region=function.region,
+            architecture=function.architecture,
+        )
+        billed_ms, cost_pd = price.billed_ms, price.cost_pd
+    trigger = trigger_of(attributes, item.kind, function.region)
     if trigger.resource is not None:
         facts.resources.append(trigger.resource)
     used = whole(attributes.get("clew.lambda.max_memory_used"))
     facts.invocations.append(
         Invocation(
-            started_ns=started_ns,
-            span_id=span_id,
-            trace_id=item.span.trace_id,
+            started_ns=item.started_ns,
+            span_id=item.number,
+            trace_id=item.trace_id,
             function_id=function.id,
             request_id=request_id,
-            duration_ns=duration_ns,
-            finished=finished,
+            duration_ns=item.duration_ns,
+            finished=item.finished,
             result=result,
             cold_start=cold_start,
             init_ns=init_ns,
@@ -178,58 +167,55 @@ def _read_invocation(facts: Facts, item: SpanFacts, function: Function, prices: 
             trigger_resource_id=trigger.resource.id if trigger.resource is not None else None,
             services=_services(item),
             calls=len(item.calls),
-            call_errors=sum(call.failed for call in item.calls),
+            call_errors=sum(call.failed or not call.finished for call in item.calls),
         )
     )
     if request_id is not None and function.kind == "lambda":
         facts.link_keys.append(_link_key(f"lambda:{request_id}", item, Side.CONSUMED))
     _read_link_keys(facts, item, Side.CONSUMED)
-    facts.links.extend(
-        Link(item.span.trace_id, link.trace_id, span_id, span_number(link.span_id))
-        for link in item.span.links[:MAX_LINK_KEYS]
-        if len(link.trace_id) == 16 and len(link.span_id) == 8 and link.trace_id != item.span.trace_id
-    )
     if result is not Result.OK:
-        failure = describe_failure(item, result, item.calls)
+        failure = describe_failure(item, result)
         issue_id = issues.fingerprint(function.id, failure.type, failure.message, failure.frames)
-        facts.issues.append(
-            Issue(issue_id, function.id, failure.type, failure.message, failure.culprit, started_ns // 1_000_000)
-        )
-        facts.occurrences.append(Occurrence(issue_id, started_ns, span_id, item.span.trace_id))
+        seen_ms = item.started_ns // 1_000_000
+        facts.issues.append(Issue(issue_id, function.id, failure.type, failure.message, failure.culprit, seen_ms))
+        facts.occurrences.append(Occurrence(issue_id, item.started_ns, item.number, item.trace_id))
 
 
-def _price(
-    prices: PriceTable, function: Function, started_ns: int, duration_ns: int, init_ns: int | None
-) -> tuple[int, int | None]:
-    price = prices.price(
-        started_ns=started_ns,
-        duration_ns=duration_ns,
-        init_ns=init_ns,
-        memory_mb=function.memory_mb,
-        region=function.region,
-        architecture=function.architecture,
-    )
-    return price.billed_ms, price.cost_pd
+def _init_ns(attributes: Mapping[str, Value]) -> int | None:
+    milliseconds = number(attributes.get("clew.lambda.init_duration"))
+    if milliseconds is None or not 0 < milliseconds <= MAX_INIT_MS:
+        return None
+    return round(milliseconds * 1_000_000)
 
 
 def _services(item: SpanFacts) -> str:
     """`s3 2,transcribe 1`: most called first, then by name."""
-    counts = Counter(call.target.resource.service for call in item.calls if call.target is not None)
+    counts: dict[str, int] = {}  # Counter takes three times as long
+    for call in item.calls:
+        if call.target is not None:
+            service = call.target.resource.service
+            counts[service] = counts.get(service, 0) + 1
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return ",".join(f"{service} {count}" for service, count in ordered[:32])
 
 
+def _read_span_links(facts: Facts, item: SpanFacts, invocation: SpanFacts) -> None:
+    """Links of the invocation's span or of a step of it, such as the CONSUMER span of a message: both tell what set
+    the invocation off."""
+    facts.links.extend(
+        Link(invocation.trace_id, link.trace_id, invocation.number, span_number(link.span_id))
+        for link in item.span.links[:MAX_LINK_KEYS]
+        if len(link.trace_id) == 16 and len(link.span_id) == 8 and any(link.trace_id) and any(link.span_id)
+        if link.trace_id != invocation.trace_id
+    )
+
+
 def _read_link_keys(facts: Facts, item: SpanFacts, side: Side) -> None:
-    keys = texts(item.attributes.get("clew.link.keys"), MAX_LINK_KEYS)
-    facts.link_keys.extend(_link_key(key, item, side) for key in dict.fromkeys(keys))
+    found = item.attributes.get("clew.link.keys")
+    if found is not None:
+        keys = dict.fromkeys(texts(found, MAX_LINK_KEYS, MAX_LINK_KEY_LENGTH))
+        facts.link_keys.extend(_link_key(key, item, side) for key in keys)
 
 
 def _link_key(key: str, item: SpanFacts, side: Side) -> LinkKey:
-    return LinkKey(
-        key=hash63("link", key),
-        side=side,
-        started_ns=item.span.start_time_unix_nano,
-        span_id=span_number(item.span_id),
-        trace_id=item.span.trace_id,
-        pointer=is_pointer(key),
-    )
+    return LinkKey(hash63("link", key), side, item.started_ns, item.number, item.trace_id, is_pointer(key))

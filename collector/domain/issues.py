@@ -1,32 +1,51 @@
-"""Failures with one cause are one issue: what they share is the fingerprint."""
+"""Failures with one cause are one issue: what they share is the fingerprint.
+
+Messages and stack traces are whatever a function was made to say. So every pattern here takes time in proportion to
+its text: each starts at a place that few others can start from, and none looks at the same text again and again.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from collector.domain.ids import hash63
 
 MAX_FRAMES = 3
+_MAX_MESSAGE = 1_000  # characters of a message that count
 _MAX_STACKTRACE = 64 * 1024  # of characters that frames are looked for in
+_MAX_PATH = 256
 
 # What differs between two failures of one cause. The order matters: an ARN holds numbers, a URL may hold a UUID.
+# An apostrophe within a word opens and closes nothing (`can't`, 'it's my file.mp3'); a quote that is never closed
+# goes on to the end, because long messages arrive cut.
 _NOISE = (
-    (re.compile(r"\b(?:https?|s3)://[^\s'\")]+"), "<url>"),
-    (re.compile(r"\barn:aws[a-z-]*:[^\s'\")]+"), "<arn>"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s'\"`)]+"), "<url>"),
+    (re.compile(r"\barn:aws[a-z-]*:[^\s'\"`)]+"), "<arn>"),
+    (re.compile(r"(?:(?<!\w)|(?<=\b[bru]))'(?:[^\n]*?'(?!\w)|.*)"), "<value>"),
+    (re.compile(r"\"(?:[^\"\n]*\"|.*)|`(?:[^`\n]*`|.*)"), "<value>"),
+    (re.compile(r"(?<![\w.@/\\+-])[\w.+-]*[/\\@][\w.@/\\+-]*"), "<path>"),
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
-    (re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`"), "<value>"),
-    (re.compile(r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b"), "<id>"),
-    (re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?"), "<n>"),
+    # Numbers, and every word with a digit in it: ids are of any alphabet and length.
+    (re.compile(r"\b\d+(?:[.,]\d+)*\b|\b[^\W\d]*\d\w*\b"), "<n>"),
 )
-_PYTHON_FRAME = re.compile(r'^\s*File "(?P<path>[^"\n]+)", line \d+, in (?P<where>\S+)', re.MULTILINE)
-_NODE_FRAME = re.compile(r"^\s*at (?:(?P<where>[^\s(]+) \()?(?P<path>[^\s():]+):\d+:\d+\)?", re.MULTILINE)
+_PYTHON_FRAME = re.compile(r'^[ \t|]*File "(?P<path>[^"\n]+)", line \d+, in (?P<where>\S+)', re.MULTILINE)
+_NODE_FRAME = re.compile(
+    r"^[ \t]*at (?:async )?(?:(?P<where>[^\n(]{1,256}?) \()?(?:file://)?(?P<path>[^\s():]+):\d+:\d+\)?$", re.MULTILINE
+)
 _FOREIGN = re.compile(
     r"site-packages|dist-packages|node_modules|^node:|^<frozen|^/var/(?:lang|runtime)/|^/opt/|/lib/python3"
+    # A ZIP package holds its dependencies beside the handler. These are the ones that errors come out of.
+    r"|^/var/task/(?:_distutils_hack|aiobotocore|aiohttp|anyio|asyncpg|attr|aws_lambda_powertools|aws_xray_sdk|boto3"
+    r"|botocore|certifi|clew|django|elasticsearch|fastapi|flask|google|grpc|httpcore|httpx|jmespath|jsonschema|jwt"
+    r"|mangum|marshmallow|mysql|numpy|openai|opensearchpy|opentelemetry|pandas|PIL|psycopg|psycopg2|pydantic"
+    r"|pydantic_core|pymongo|pymysql|redis|requests|s3fs|s3transfer|sqlalchemy|starlette|stripe|tenacity|urllib3"
+    r"|werkzeug|wrapt)/"
 )
 _AWS_ERROR = re.compile(
-    r"^An error occurred \((?P<code>[\w.]+)\) when calling the (?P<operation>\w+) operation(?: \([^)]*\))?: ?"
+    r"An error occurred \((?P<code>[^()\s]{1,200})\) when calling the (?P<operation>\w{1,128}) operation"
 )
 
 
@@ -51,9 +70,18 @@ def aws_error(message: str) -> AwsError | None:
     return AwsError(match["code"], match["operation"]) if match else None
 
 
+def first_line(message: str) -> str:
+    """The first line that says something."""
+    return message.lstrip().partition("\n")[0].rstrip()[:_MAX_MESSAGE]
+
+
 def normalise(message: str) -> str:
     """The message without what differs from one failure to the next: values, ids, numbers, times."""
-    line = message.partition("\n")[0][:1_000]
+    return _normalise_line(first_line(message))
+
+
+@lru_cache(maxsize=1024)  # 50 µs for a long line, and a storm of failures says the same again and again
+def _normalise_line(line: str) -> str:
     for noise, word in _NOISE:
         line = noise.sub(word, line)
     return line
@@ -64,13 +92,13 @@ def own_frames(stacktrace: str) -> tuple[Frame, ...]:
 
     Line numbers are left out, so that an edit elsewhere in the file does not make a new issue.
     """
-    stacktrace = stacktrace[-_MAX_STACKTRACE:]
-    frames = [Frame(match["path"], match["where"]) for match in _PYTHON_FRAME.finditer(stacktrace)]
-    frames.reverse()  # Python prints the innermost last
+    # Python prints the innermost frame last, Node first: the end is cut off that says least.
+    frames = [Frame(*match) for match in _PYTHON_FRAME.findall(stacktrace[-_MAX_STACKTRACE:])]
+    frames.reverse()
     if not frames:
-        frames = [Frame(match["path"], match["where"] or "") for match in _NODE_FRAME.finditer(stacktrace)]
+        frames = [Frame(path, where) for where, path in _NODE_FRAME.findall(stacktrace[:_MAX_STACKTRACE])]
     own = [frame for frame in frames if not _FOREIGN.search(frame.path)] or frames
-    return tuple(Frame(_short_path(frame.path), frame.where) for frame in own[:MAX_FRAMES])
+    return tuple(Frame(_short_path(frame.path), _plain(frame.where)) for frame in own[:MAX_FRAMES])
 
 
 def fingerprint(function_id: int, type: str, message: str, frames: tuple[Frame, ...]) -> int:
@@ -84,5 +112,10 @@ def _short_path(path: str) -> str:
     """Relative to the function's code; elsewhere the last two parts, the same on every machine."""
     path = path.replace("\\", "/")
     if path.startswith("/var/task/"):
-        return path.removeprefix("/var/task/")
-    return "/".join(path.rsplit("/", 2)[-2:])
+        return _plain(path.removeprefix("/var/task/"))
+    return _plain("/".join(path.rsplit("/", 2)[-2:]))
+
+
+def _plain(name: str) -> str:
+    """Short enough for a line, and without NUL, which PostgreSQL cannot hold."""
+    return name[:_MAX_PATH].replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -59,16 +58,18 @@ class PriceTable:
         """The list-price estimate of one on-demand invocation.
 
         `duration_ns` is the handler's; `init_ns` is given where this invocation paid for the environment's INIT.
-        Billed time is rounded up to the next millisecond, and the memory is the configured size, as on AWS's bill.
-        An unknown architecture is x86_64, Lambda's default.
+        Billed time is rounded up to the next millisecond, at least one, and the memory is the configured size, as on
+        AWS's bill. No architecture stands for x86_64, Lambda's default; one that has no price gives no cost.
         """
         period = next((period for period in self.periods if started_ns >= period.from_ns), None)
         billed_ns = duration_ns + (init_ns or 0 if period is not None and period.bills_init else 0)
-        billed_ms = math.ceil(billed_ns / 1_000_000)
+        billed_ms = max(1, -(-billed_ns // 1_000_000))
         regional = period.regions.get(region) if period is not None else None
         if regional is None or not memory_mb:
             return Price(billed_ms, None)
-        gb_second = regional.gb_second[architecture or "x86_64"]
+        gb_second = regional.gb_second.get(architecture or "x86_64")
+        if gb_second is None:
+            return Price(billed_ms, None)
         dollars = regional.request + Decimal(memory_mb) / 1024 * Decimal(billed_ms) / 1000 * gb_second
         return Price(billed_ms, int((dollars * PICODOLLARS).to_integral_value(ROUND_HALF_EVEN)))
 
@@ -89,7 +90,7 @@ def load_prices(path: Path = DEFAULT_TABLE) -> PriceTable:
         raise PriceTableError(f"the price table {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PriceTableError(f"the price table {path} is no TOML: {error}") from error
-    except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, InvalidOperation) as error:
         raise PriceTableError(f"the price table {path} has an entry that is missing or wrong: {error!r}") from error
     return PriceTable(tuple(sorted(periods, key=lambda period: period.from_ns, reverse=True)))
 
@@ -103,17 +104,20 @@ def _read_regions(table: dict[str, dict[str, Any]]) -> dict[str, RegionPrice]:
     # Only text becomes a Decimal: a TOML float would carry its binary rounding into every cost.
     return {
         region: RegionPrice(
-            gb_second={architecture: Decimal(_string(entry[architecture])) for architecture in ("x86_64", "arm64")},
-            request=Decimal(_string(entry["request"])),
+            gb_second={architecture: _dollars(entry[architecture]) for architecture in ("x86_64", "arm64")},
+            request=_dollars(entry["request"]),
         )
         for region, entry in table.items()
     }
 
 
-def _string(value: object) -> str:
+def _dollars(value: object) -> Decimal:
     if not isinstance(value, str):
         raise TypeError(f"prices are strings, not {value!r}")
-    return value
+    dollars = Decimal(value)
+    if not 0 <= dollars < 1:  # InvalidOperation for NaN
+        raise ValueError(f"{value} is no price in dollars")
+    return dollars
 
 
 def _midnight_ns(day: date) -> int:

@@ -10,8 +10,8 @@ from collector.domain.facts import Resource
 from collector.domain.spans import CONSUMER, SERVER, Value
 from collector.domain.values import first_text, text
 
-# Triggers without a resource that others could call.
-_SERVICE_OF = {"apigateway": "apigateway", "function_url": "lambda", "alb": "elasticloadbalancing"}
+# The service behind a trigger, where it is not called like it.
+_SERVICE_OF = {"function_url": "lambda", "alb": "elasticloadbalancing", "schedule": "eventbridge"}
 _FAAS_TRIGGERS = {"http": "http", "timer": "schedule", "pubsub": "messaging", "datasource": "datasource"}
 
 
@@ -24,12 +24,11 @@ def trigger_of(attributes: Mapping[str, Value], kind: int, region: str) -> Trigg
     """The tracer's own words where they are, else what OpenTelemetry's conventions tell."""
     type = text(attributes.get("clew.trigger.type"), 64)
     if type:
-        named = text(attributes.get("clew.trigger.resource"), 2048)
-        return Trigger(type, _resource(type, named, region))
+        return Trigger(type, _resource(type, text(attributes.get("clew.trigger.resource"), 2048), region))
     if system := text(attributes.get("messaging.system"), 64):
         service = service_name(system)
-        destination = first_text(attributes, "messaging.destination.name", "messaging.destination")
-        return Trigger(service, make_resource(service, region, destination) if destination else None)
+        destination = first_text(attributes, "messaging.destination.name", "messaging.destination", limit=2048)
+        return Trigger(service, _resource(service, destination, region))
     if faas_trigger := text(attributes.get("faas.trigger"), 64):
         return Trigger(_FAAS_TRIGGERS.get(faas_trigger, "direct"), None)
     if kind == SERVER and first_text(attributes, "http.request.method", "http.method"):
@@ -44,4 +43,6 @@ def _resource(type: str, named: str, region: str) -> Resource | None:
         return resource
     if type == "direct":
         return None
-    return make_resource(_SERVICE_OF.get(type, type), region, named[:256])
+    if type == "sqs":
+        named = named.rpartition("/")[2]  # a queue may be named by its URL
+    return make_resource(_SERVICE_OF.get(type) or service_name(type), region, named)
