@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from collector.domain.arns import parse_arn
+from collector.domain.facts import Direction
+from collector.domain.histogram import percentile_ms
 from collector.store.queries.common import FunctionRef, ResourceRef, TimeRange
+from collector.store.queries.functions import known_cost
+from collector.store.queries.lookups import FUNCTION_COLUMNS, functions_by_id, resources_by_id, unknown_function
+from collector.store.queries.windows import grouped, rollup, slices
+from collector.store.tables import edge_durations, edge_stats, function_durations, function_stats, functions
+
+MOST_EDGES = 2_000  # the busiest; a drawing of more is no map
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,161 @@ class SystemMap:
     edges: tuple[MapEdge, ...]
 
 
+@dataclass(slots=True)
+class _Flow:
+    """What flows along one edge. Several resources can be one function under several names."""
+
+    calls: int = 0
+    errors: int = 0
+    duration_ns: int = 0
+    histogram: Counter[int] = field(default_factory=Counter)
+
+
+_EdgeKey = tuple[str, str, bool]  # source, target, trigger
+
+
 def get_system_map(connection: Connection, window: TimeRange) -> SystemMap:
     """Everything with traffic within the window. A resource that is a known function (Lambda invoke) is merged
-    into that function's node."""
-    raise NotImplementedError
+    into that function's node. Of more than MOST_EDGES edges the busiest are kept."""
+    rows = _edges(connection, window)
+    resources = list(resources_by_id(connection, {row[1] for row in rows}).values())
+    same = _functions_behind(connection, [found for found in resources if found.service == "lambda"])
+    flows = _flows(rows, _edge_histograms(connection, window), same)
+    return SystemMap(
+        functions=_functions(connection, window, {row[0] for row in rows} | set(same.values())),
+        resources=_resources([found for found in resources if found.id not in same], flows),
+        edges=tuple(_edge(key, flow) for key, flow in sorted(flows.items())),
+    )
+
+
+def _edges(connection: Connection, window: TimeRange) -> list[tuple[int, ...]]:
+    """(function, resource, direction, calls, errors, duration_ns), busiest first."""
+    stats = edge_stats.c
+    rows = rollup(
+        edge_stats,
+        slices(window),
+        [stats.function_id, stats.resource_id, stats.direction, stats.calls, stats.errors, stats.duration_ns],
+    )
+    keys = [rows.c.function_id, rows.c.resource_id, rows.c.direction]
+    found = grouped(rows, keys, "calls", "errors", "duration_ns").subquery()
+    statement = (
+        select(found)
+        .where(found.c.calls > 0)
+        .order_by(found.c.calls.desc(), found.c.function_id, found.c.resource_id, found.c.direction)
+        .limit(MOST_EDGES)
+    )
+    return [tuple(row) for row in connection.execute(statement)]
+
+
+def _edge_histograms(connection: Connection, window: TimeRange) -> dict[tuple[int, int], Counter[int]]:
+    """Of calls, by function and resource; nothing measures triggers."""
+    durations = edge_durations.c
+    rows = rollup(
+        edge_durations,
+        slices(window),
+        [durations.function_id, durations.resource_id, durations.bucket, durations.count],
+        durations.direction == Direction.CALLS,
+    )
+    statement = grouped(rows, [rows.c.function_id, rows.c.resource_id, rows.c.bucket], "count")
+    found: defaultdict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+    for function_id, resource_id, bucket, count in connection.execute(statement):
+        found[function_id, resource_id][bucket] = count
+    return found
+
+
+def _functions_behind(connection: Connection, resources: Collection[ResourceRef]) -> dict[int, int]:
+    """The function that each of these Lambda resources is, where it is known: the same name and region, and the same
+    account where the resource says which. Of namesakes in several accounts none can be told to be the one."""
+    statement = select(*FUNCTION_COLUMNS).where(
+        functions.c.kind == "lambda", functions.c.name.in_({resource.name for resource in resources})
+    )
+    known = [FunctionRef(*row) for row in connection.execute(statement)] if resources else []
+    same = {}
+    for resource in resources:
+        arn = parse_arn(resource.arn or "")
+        account = arn.account if arn else ""
+        candidates = [
+            function
+            for function in known
+            if (function.name, function.region) == (resource.name, resource.region)
+            and (not account or function.account in {account, ""})
+        ]
+        if len(candidates) == 1:
+            same[resource.id] = candidates[0].id
+    return same
+
+
+def _flows(
+    rows: Collection[tuple[int, ...]],
+    histograms: Mapping[tuple[int, int], Counter[int]],
+    same: Mapping[int, int],
+) -> dict[_EdgeKey, _Flow]:
+    flows: defaultdict[_EdgeKey, _Flow] = defaultdict(_Flow)
+    for function_id, resource_id, direction, calls, errors, duration_ns in rows:
+        function = f"function:{function_id}"
+        resource = f"function:{same[resource_id]}" if resource_id in same else f"resource:{resource_id}"
+        triggers = direction == Direction.TRIGGERS
+        flow = flows[(resource, function, True) if triggers else (function, resource, False)]
+        flow.calls += calls
+        flow.errors += errors
+        flow.duration_ns += duration_ns
+        if not triggers:
+            flow.histogram.update(histograms.get((function_id, resource_id), {}))
+    return dict(flows)
+
+
+def _edge(key: _EdgeKey, flow: _Flow) -> MapEdge:
+    source, target, trigger = key
+    return MapEdge(
+        source=source,
+        target=target,
+        trigger=trigger,
+        calls=flow.calls,
+        errors=flow.errors,
+        average_ms=None if trigger else flow.duration_ns / flow.calls / 1e6,
+        p95_ms=None if trigger else percentile_ms(flow.histogram.items(), 0.95),
+    )
+
+
+def _resources(resources: Collection[ResourceRef], flows: Mapping[_EdgeKey, _Flow]) -> tuple[MapResource, ...]:
+    """With the sums of the calls that reach each; one that only triggers has none."""
+    calls: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    for (_, target, trigger), flow in flows.items():
+        if not trigger:
+            calls[target] += flow.calls
+            errors[target] += flow.errors
+    nodes = [
+        MapResource(resource, calls[f"resource:{resource.id}"], errors[f"resource:{resource.id}"])
+        for resource in resources
+    ]
+    return tuple(sorted(nodes, key=lambda node: (node.resource.service, node.resource.name, node.resource.id)))
+
+
+def _functions(connection: Connection, window: TimeRange, linked: set[int]) -> tuple[MapFunction, ...]:
+    """Those that ran in the window, and those that edges lead to."""
+    stats, durations = function_stats.c, function_durations.c
+    names = ("invocations", "errors", "duration_ns", "cost_pd", "unpriced")
+    rows = rollup(function_stats, slices(window), [stats.function_id, *(stats[name] for name in names)])
+    sums = {row[0]: tuple(row[1:]) for row in connection.execute(grouped(rows, [rows.c.function_id], *names))}
+    rows = rollup(function_durations, slices(window), [durations.function_id, durations.bucket, durations.count])
+    histograms: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for function_id, bucket, count in connection.execute(grouped(rows, [rows.c.function_id, rows.c.bucket], "count")):
+        histograms[function_id].append((bucket, count))
+    ids = linked | {id for id, values in sums.items() if values[0]}
+    known = functions_by_id(connection, ids)
+    nodes = []
+    for id in ids:
+        count, errors, duration_ns, cost_pd, unpriced = sums.get(id, (0, 0, 0, 0, 0))
+        function = known.get(id, unknown_function(id))
+        nodes.append(
+            MapFunction(
+                function=function,
+                invocations=count,
+                errors=errors,
+                average_ms=duration_ns / count / 1e6 if count else None,
+                p95_ms=percentile_ms(histograms.get(id, ()), 0.95),
+                cost_pd=known_cost(function.kind, count, cost_pd, unpriced),
+            )
+        )
+    return tuple(sorted(nodes, key=lambda node: (node.function.name, node.function.id)))

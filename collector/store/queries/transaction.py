@@ -2,104 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
-
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from collector.domain.facts import Result
-from collector.store.queries.common import FunctionRef, IssueLabel, ResourceRef, ServiceCount
+from collector.store.queries.lookups import labels, read_services, unknown_function
+from collector.store.queries.transaction_logs import build_logs
+from collector.store.queries.transaction_models import (
+    ExceptionDetail,
+    InvocationDetail,
+    LogLine,
+    SpanDetail,
+    TransactionDetail,
+)
+from collector.store.queries.transaction_source import Source, load
+from collector.store.queries.transaction_spans import build_spans, key_of
+from collector.store.tables import memberships, transactions
 
+__all__ = [
+    "ExceptionDetail",
+    "InvocationDetail",
+    "LogLine",
+    "SpanDetail",
+    "TransactionDetail",
+    "get_transaction",
+]
 
-@dataclass(frozen=True, slots=True)
-class ExceptionDetail:
-    type: str
-    message: str
-    stacktrace: str
-
-
-@dataclass(frozen=True, slots=True)
-class SpanDetail:
-    """One span: an invocation, a call, or something between them.
-
-    `key` is unique within the transaction and safe in HTML ids: hex trace id and span id. `parent` is the key of the
-    span that holds it or, across an asynchronous hop, of the call that set it off; None for entries.
-    """
-
-    key: str
-    parent: str | None
-    kind: Literal["invocation", "call", "internal"]
-    via: Literal["span", "link"] | None  # how the parent is known
-    name: str  # "S3.GetObject", or the function's name
-    started_ns: int
-    duration_ns: int
-    finished: bool
-    failed: bool
-    error_type: str | None
-    error_message: str | None
-    function: FunctionRef
-    resource: ResourceRef | None  # calls: what it reaches; invocations: what triggered it
-    exceptions: tuple[ExceptionDetail, ...]
-    request: str | None  # invocations: the event; calls: the request. JSON text, maybe cut
-    response: str | None  # invocations: the return value; calls: the response
-    attributes: Mapping[str, str]  # all others, as text, sorted by name
-
-
-@dataclass(frozen=True, slots=True)
-class InvocationDetail:
-    """What is known of an invocation beyond its span. `key` as in SpanDetail."""
-
-    key: str
-    function: FunctionRef
-    request_id: str | None
-    result: Result
-    finished: bool
-    cold_start: bool
-    init_ns: int | None
-    memory_mb: int | None
-    max_memory_mb: int | None
-    billed_ms: int | None
-    cost_pd: int | None
-    trigger: str
-    issues: tuple[IssueLabel, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    time_ns: int
-    function: FunctionRef
-    invocation: str | None  # key of its SpanDetail
-    severity: str  # "INFO", "ERROR", ...; "" for a plain print
-    logger: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionDetail:
-    id: bytes
-    started_ns: int
-    duration_ns: int
-    result: Result
-    entry: FunctionRef
-    trigger: str
-    trigger_resource: ResourceRef | None
-    invocations_total: int
-    failed_invocations: int
-    cold_starts: int
-    cost_pd: int | None
-    accounts: tuple[str, ...]
-    regions: tuple[str, ...]
-    services: tuple[ServiceCount, ...]
-    issues: tuple[IssueLabel, ...]
-    invocations: tuple[InvocationDetail, ...]  # by start
-    spans: tuple[SpanDetail, ...]  # parents before children, siblings by start
-    logs: tuple[LogLine, ...]  # by time
-    spans_total: int  # more than len(spans) where a limit cut them
+MAX_LOGS = 10_000
 
 
 def get_transaction(
     connection: Connection, transaction_id: bytes, *, max_spans: int = 10_000
 ) -> TransactionDetail | None:
-    """None: no such transaction. Every trace id in a transaction finds it, not only the entry's."""
-    raise NotImplementedError
+    """None: no such transaction. Every trace id in a transaction finds it, not only the entry's.
+
+    Of a trace in several transactions, the earliest. Of more than `max_spans` spans or MAX_LOGS log lines, the
+    earliest too.
+    """
+    own = select(transactions).where(transactions.c.id == transaction_id)
+    row = connection.execute(own).one_or_none()
+    if row is None:
+        row = connection.execute(
+            select(transactions)
+            .join(memberships, memberships.c.transaction_id == transactions.c.id)
+            .where(memberships.c.trace_id == transaction_id)
+            .order_by(transactions.c.started_ns, transactions.c.id)
+            .limit(1)
+        ).one_or_none()
+    if row is None:
+        return None
+    source = load(connection, row.id, max_spans=max_spans, max_logs=MAX_LOGS)
+    spans = build_spans(source)
+    functions = [source.functions[id] for id in source.function_ids if id in source.functions]
+    return TransactionDetail(
+        id=row.id,
+        started_ns=row.started_ns,
+        duration_ns=row.ended_ns - row.started_ns,
+        result=Result(row.result),
+        entry=source.functions.get(row.entry_function_id) or unknown_function(row.entry_function_id),
+        trigger=row.trigger,
+        trigger_resource=source.resources.get(row.trigger_resource_id),
+        invocations_total=row.invocations,
+        failed_invocations=row.failed_invocations,
+        cold_starts=row.cold_starts,
+        cost_pd=row.cost_pd,
+        accounts=tuple(sorted({function.account for function in functions} - {""})),
+        regions=tuple(sorted({function.region for function in functions} - {""})),
+        services=read_services(row.services),
+        issues=labels(pair for pairs in source.issues.values() for pair in pairs),
+        invocations=_invocations(source),
+        spans=spans,
+        logs=build_logs(source, spans),
+        spans_total=source.spans_total,
+        logs_total=source.logs_total,
+        unreadable=source.unreadable,
+    )
+
+
+def _invocations(source: Source) -> tuple[InvocationDetail, ...]:
+    return tuple(
+        InvocationDetail(
+            key=key_of(id),
+            function=source.functions.get(row.function_id) or unknown_function(row.function_id),
+            request_id=row.request_id,
+            result=Result(row.result),
+            finished=row.finished,
+            cold_start=row.cold_start,
+            init_ns=row.init_ns,
+            memory_mb=row.memory_mb,
+            max_memory_mb=row.max_memory_mb,
+            billed_ms=row.billed_ms,
+            cost_pd=row.cost_pd,
+            trigger=row.trigger,
+            issues=labels(source.issues.get(id, ())),
+        )
+        for id, row in source.invocations.items()
+    )

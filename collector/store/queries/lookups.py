@@ -1,0 +1,97 @@
+"""Names for ids, many at a time, and what else several pages' queries do to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, select
+
+from collector.store import tables
+from collector.store.queries.common import FunctionRef, IssueLabel, ResourceRef, ServiceCount
+
+# Values in one IN list: SQLite takes 32,766, and PostgreSQL plans these in under a millisecond.
+CHUNK = 5_000
+_ID = re.compile(r"[0-9A-Za-z_.:-]+")
+
+Item = TypeVar("Item")
+
+FUNCTION_COLUMNS = (
+    tables.functions.c.id,
+    tables.functions.c.kind,
+    tables.functions.c.account,
+    tables.functions.c.region,
+    tables.functions.c.name,
+)
+RESOURCE_COLUMNS = (
+    tables.resources.c.id,
+    tables.resources.c.service,
+    tables.resources.c.region,
+    tables.resources.c.name,
+    tables.resources.c.arn,
+)
+
+
+def functions_by_id(connection: Connection, ids: Collection[int]) -> dict[int, FunctionRef]:
+    rows = _rows(connection, FUNCTION_COLUMNS, tables.functions.c.id, ids)
+    return {row.id: FunctionRef(*row) for row in rows}
+
+
+def resources_by_id(connection: Connection, ids: Collection[int | None]) -> dict[int | None, ResourceRef]:
+    """None among the ids stands for "no resource" and is skipped, so that `.get()` of an optional id works."""
+    rows = _rows(connection, RESOURCE_COLUMNS, tables.resources.c.id, {id for id in ids if id is not None})
+    return {row.id: ResourceRef(*row) for row in rows}
+
+
+def unknown_function(id: int = 0) -> FunctionRef:
+    """Stands for a function that no row describes."""
+    return FunctionRef(id, "service", "", "", "unknown")
+
+
+def labels(pairs: Iterable[tuple[int, str]]) -> tuple[IssueLabel, ...]:
+    """Issue labels from (id, type), each once, in the order of their types."""
+    return tuple(IssueLabel(id, type) for id, type in sorted(set(pairs), key=lambda pair: (pair[1], pair[0])))
+
+
+def read_services(text: str) -> tuple[ServiceCount, ...]:
+    """`s3 2,transcribe 1` as in the tables' `services` columns."""
+    parts = (part.rpartition(" ") for part in text.split(",") if part)
+    return tuple(ServiceCount(service, int(count)) for service, _, count in parts)
+
+
+def chunks(items: Collection[Item]) -> Iterator[list[Item]]:
+    ordered = list(items)
+    for start in range(0, len(ordered), CHUNK):
+        yield ordered[start : start + CHUNK]
+
+
+def storable(id: int | None) -> bool:
+    """Whether a number from a URL can be an id at all: the databases refuse larger ones with an error."""
+    return id is None or -(2**63) <= id < 2**63
+
+
+def searchable(text: str) -> str:
+    """Text from a URL as the databases can compare it: PostgreSQL knows no NUL, neither knows half a character."""
+    return text.strip().replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def contains(column: ColumnElement[str | None], text: str) -> ColumnElement[bool]:
+    """`text` anywhere in it, in upper or lower case, with no wildcards."""
+    return column.icontains(text, autoescape=True)
+
+
+def starts_with(connection: Connection, column: ColumnElement[str | None], text: str) -> ColumnElement[bool]:
+    """Ids that begin with `text`, as a range of the index; false for text that cannot begin an id."""
+    if not _ID.fullmatch(text):
+        return false()
+    # Other collations than the bytes' own skip hyphens, and a range would hold more than the prefix.
+    ordered = column.collate("C") if connection.dialect.name == "postgresql" else column
+    return and_(ordered >= text, ordered < text[:-1] + chr(ord(text[-1]) + 1))
+
+
+def _rows(
+    connection: Connection, columns: Sequence[ColumnElement[Any]], key: ColumnElement[int], ids: Collection[int]
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    for some in chunks(ids):
+        yield from connection.execute(select(*columns).where(key.in_(some)))

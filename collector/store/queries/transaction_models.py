@@ -1,0 +1,100 @@
+"""What the transaction page shows: one transaction whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from collector.domain.facts import Result
+from collector.store.queries.common import FunctionRef, IssueLabel, ResourceRef, ServiceCount
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionDetail:
+    type: str
+    message: str
+    stacktrace: str
+
+
+@dataclass(slots=True)
+class SpanDetail:
+    """One span: an invocation, a call, or something between them. Read-only by agreement: frozen, making 10,000 of
+    them would take 18 ms instead of 2.
+
+    `key` is unique within the transaction and safe in HTML ids: hex trace id and span id. `parent` is the key of the
+    span that holds it or, across an asynchronous hop, of the call that set it off; None for entries.
+    """
+
+    key: str
+    parent: str | None
+    kind: Literal["invocation", "call", "internal"]
+    via: Literal["span", "link"] | None  # how the parent is known
+    name: str  # "S3.GetObject", or the function's name
+    started_ns: int
+    duration_ns: int
+    finished: bool
+    failed: bool
+    error_type: str | None
+    error_message: str | None
+    function: FunctionRef
+    resource: ResourceRef | None  # calls: what it reaches; invocations: what triggered it
+    exceptions: tuple[ExceptionDetail, ...]
+    request: str | None  # invocations: the event; calls: the request. JSON text, maybe cut
+    response: str | None  # invocations: the return value; calls: the response
+    attributes: Mapping[str, str]  # all others, as text, sorted by name
+    causes: tuple[str, ...] = ()  # keys of all calls that set it off across asynchronous hops; a batch has several
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationDetail:
+    """What is known of an invocation beyond its span. `key` as in SpanDetail."""
+
+    key: str
+    function: FunctionRef
+    request_id: str | None
+    result: Result
+    finished: bool
+    cold_start: bool
+    init_ns: int | None
+    memory_mb: int | None
+    max_memory_mb: int | None
+    billed_ms: int | None
+    cost_pd: int | None
+    trigger: str
+    issues: tuple[IssueLabel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    time_ns: int
+    function: FunctionRef
+    invocation: str | None  # key of its SpanDetail
+    severity: str  # "INFO", "ERROR", ...; "" for a plain print
+    logger: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionDetail:
+    id: bytes
+    started_ns: int
+    duration_ns: int
+    result: Result
+    entry: FunctionRef
+    trigger: str
+    trigger_resource: ResourceRef | None
+    invocations_total: int
+    failed_invocations: int
+    cold_starts: int
+    cost_pd: int | None
+    accounts: tuple[str, ...]
+    regions: tuple[str, ...]
+    services: tuple[ServiceCount, ...]
+    issues: tuple[IssueLabel, ...]
+    invocations: tuple[InvocationDetail, ...]  # by start
+    spans: tuple[SpanDetail, ...]  # parents before children, siblings by start
+    logs: tuple[LogLine, ...]  # by time
+    spans_total: int  # more than len(spans) where a limit cut them
+    logs_total: int = 0  # more than len(logs) where a limit cut them
+    unreadable: int = 0  # exports that hold something of it and are damaged
