@@ -31,6 +31,7 @@ from collector.store.queries.transactions import list_transactions
 from collector.store.schema import upgrade
 from collector.store.stitcher import Stitcher
 from webapp import create_app
+from webapp.identifiers import format_id
 
 DAY_S = 86_400
 GROUP = 500
@@ -72,16 +73,18 @@ def addresses(engine: Engine) -> dict[str, str]:
         transaction = list_transactions(connection, window).rows[0]
     pages = {
         "functions": "/",
-        "function": f"/functions/{function.id}",
+        "function": f"/functions/{format_id(function.id)}",
         "issues": "/issues",
         "transactions": "/transactions",
         "transactions, searched": f"/transactions?q={function.name}",
-        "transactions, of a function": f"/transactions?function={function.id}",
+        "transactions, of a function": f"/transactions?function={format_id(function.id)}",
         "transaction": f"/transactions/{transaction.id.hex()}",
         "system map": "/map",
     }
     if issues:
-        pages["function, of an issue"] = f"/functions/{issues[0].function.id}?issue={issues[0].id}"
+        pages["function, of an issue"] = (
+            f"/functions/{format_id(issues[0].function.id)}?issue={format_id(issues[0].id)}"
+        )
     return pages
 
 
