@@ -40,6 +40,11 @@ class Example:
         item = recording(item) if isinstance(item, str) else item
         self._s3.put_object(Bucket=RECORDINGS_BUCKET, Key=item.key, Body=item.content)
 
+    def forget(self, key: str) -> None:
+        """Delete a recording and its transcript, if there are any."""
+        self._s3.delete_object(Bucket=RECORDINGS_BUCKET, Key=key)
+        self._s3.delete_object(Bucket=TRANSCRIPTS_BUCKET, Key=f"{key}.json")
+
     def wait_idle(self, timeout: float = 60.0) -> None:
         """Wait until no event, job or invocation is under way.
 

@@ -46,15 +46,15 @@ def traffic(chance: random.Random, today: date, first_number: int) -> Iterator[R
 
 
 def _recording(kind: str, number: int, chance: random.Random, today: date) -> Recording:
-    seconds = chance.uniform(1.0, 8.0)
+    seconds = chance.uniform(0.5, 4.0)
     match kind:
         case "call":
             return recording(f"customer call {number}.wav", seconds=seconds)
         case "folder":
             return recording(f"{today:%Y/%m}/interview-{number}.mp3", seconds=seconds)
         case "silent":
-            return recording(f"voicemail-{number}.wav", seconds=seconds, silent=True)
+            return recording(f"voicemail-{number:03}.wav", seconds=seconds, silent=True)
         case "conference":
-            return recording(f"{STALLING}day-{number}.wav", seconds=30.0)
+            return recording(f"{STALLING}day-{number}.wav", seconds=12.0)
         case _:
             return recording(f"{kind}-{number:03}.{'wav' if kind == 'voicemail' else 'mp3'}", seconds=seconds)

@@ -49,18 +49,12 @@ class AwsProcess:
         Raises:
             AwsProcessError: it ended instead, or took more than a minute.
         """
-        deadline = time.monotonic() + _START_TIMEOUT
-        while time.monotonic() < deadline:
-            try:
-                self.pending()
-            except urllib3.exceptions.HTTPError:
-                if self.return_code is not None:
-                    break
-                time.sleep(0.05)
-            else:
-                return self
-        self.close()
-        raise AwsProcessError(f"The emulated AWS did not start; {self._log} says why.")
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -86,3 +80,14 @@ class AwsProcess:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while self.return_code is None and time.monotonic() < deadline:
+            try:
+                self.pending()
+            except urllib3.exceptions.HTTPError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AwsProcessError(f"The emulated AWS did not start; {self._log} says why.")
