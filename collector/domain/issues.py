@@ -17,19 +17,23 @@ _MAX_MESSAGE = 1_000  # characters of a message that count
 _MAX_STACKTRACE = 64 * 1024  # of characters that frames are looked for in
 _MAX_PATH = 256
 
-# What differs between two failures of one cause. The order matters: an ARN holds numbers, a URL may hold a UUID.
-# An apostrophe within a word opens and closes nothing (`can't`, 'it's my file.mp3'); a quote that is never closed
-# goes on to the end, because long messages arrive cut.
-_NOISE = (
-    (re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s'\"`)]+"), "<url>"),
-    (re.compile(r"\barn:aws[a-z-]*:[^\s'\"`)]+"), "<arn>"),
-    (re.compile(r"(?:(?<!\w)|(?<=\b[bru]))'(?:[^\n]*?'(?!\w)|.*)"), "<value>"),
-    (re.compile(r"\"(?:[^\"\n]*\"|.*)|`(?:[^`\n]*`|.*)"), "<value>"),
-    (re.compile(r"(?<![\w.@/\\+-])[\w.+-]*[/\\@][\w.@/\\+-]*"), "<path>"),
-    (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "<id>"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
-    # Numbers, and every word with a digit in it: ids are of any alphabet and length.
-    (re.compile(r"\b\d+(?:[.,]\d+)*\b|\b[^\W\d]*\d\w*\b"), "<n>"),
+# What differs between two failures of one cause. One pattern, so that no replacement is searched again.
+_NOISE = re.compile(
+    r"""
+      \b[a-z][a-z0-9+.-]{1,15}://[^\s'"`)]+                        # a URL
+    | \barn:aws[a-z-]*:[^\s'"`)]+
+    # A quoted value. An apostrophe within a word opens and closes nothing (can't, 'it's my file.mp3'); a quote that is
+    # never closed goes on to the end, because long messages arrive cut.
+    | (?: (?<!\w) | (?<=\b[bru]) ) ' (?: [^\n]*? '(?!\w) | .* )
+    | " (?: [^"\n]*" | .* )
+    | ` (?: [^`\n]*` | .* )
+    | (?<![\w.@/\\+-]) [\w.+-]* [/\\@] [\w.@/\\+-]*             # a path, an e-mail address
+    | \b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b     # a UUID
+    | \b\d{4}-\d\d-\d\d[T ]\d\d:\d\d (?: :\d\d(?:\.\d+)? )? (?: Z | [+-]\d\d:?\d\d )?
+    | \b\d+(?:[.,]\d+)*\w*                                        # a number, with its unit
+    | \b[^\W\d]*\d\w*                                             # a word with a digit in it: an id of any alphabet
+    """,
+    re.VERBOSE,
 )
 _PYTHON_FRAME = re.compile(r'^[ \t|]*File "(?P<path>[^"\n]+)", line \d+, in (?P<where>\S+)', re.MULTILINE)
 _NODE_FRAME = re.compile(
@@ -82,9 +86,7 @@ def normalise(message: str) -> str:
 
 @lru_cache(maxsize=1024)  # 50 µs for a long line, and a storm of failures says the same again and again
 def _normalise_line(line: str) -> str:
-    for noise, word in _NOISE:
-        line = noise.sub(word, line)
-    return line
+    return _NOISE.sub("<>", line)
 
 
 def own_frames(stacktrace: str) -> tuple[Frame, ...]:
