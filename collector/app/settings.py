@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         description="Bodies of all exports together that are being received or wait for their commit. Beyond it: 429.",
     )
     threads: int = Field(
-        128,
+        256,
         ge=2 * RESERVED_THREADS,
         le=4096,
         description=f"Requests worked on at once. {RESERVED_THREADS} are kept for pages; an export beyond gets 429.",
