@@ -53,7 +53,7 @@ class Rollups:
     def add_invocation(self, row: Invocation, weight: int = 1) -> None:
         failed = int(row.result != Result.OK)
         bucket = bucket_of(row.duration_ns)
-        for resolution, start_s in _starts(row.started_ns):
+        for resolution, start_s in bucket_starts(row.started_ns):
             key = (row.function_id, resolution, start_s)
             total = self.functions.get(key)
             if total is None:
@@ -72,13 +72,13 @@ class Rollups:
 
     def add_call(self, row: Call, weight: int = 1) -> None:
         bucket = bucket_of(row.duration_ns)
-        for resolution, start_s in _starts(row.started_ns):
+        for resolution, start_s in bucket_starts(row.started_ns):
             edge = (row.function_id, row.resource_id, int(Direction.CALLS), resolution, start_s)
             self._add_edge(edge, weight, weight * (row.error_type is not None), weight * row.duration_ns)
             self.edge_durations[(*edge, bucket)] += weight
 
     def add_occurrence(self, row: Occurrence, cost_pd: int | None, weight: int = 1) -> None:
-        for resolution, start_s in _starts(row.started_ns):
+        for resolution, start_s in bucket_starts(row.started_ns):
             key = (row.issue_id, resolution, start_s)
             total = self.issues.get(key)
             if total is None:
@@ -95,6 +95,7 @@ class Rollups:
         total.duration_ns += duration_ns
 
 
-def _starts(time_ns: int) -> Iterable[tuple[int, int]]:
+def bucket_starts(time_ns: int) -> Iterable[tuple[int, int]]:
+    """(resolution, start_s) of every rollup row that a moment falls into."""
     seconds = time_ns // 1_000_000_000
     return [(resolution, seconds - seconds % resolution) for resolution in RESOLUTIONS]

@@ -15,11 +15,13 @@ from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, sele
 
 from collector.domain.facts import Link, LinkKey, Result, Side
 from collector.domain.links import resolve
+from collector.domain.rollups import bucket_starts
 from collector.domain.transactions import entries
 from collector.store import tables
-from collector.store.statements import delete_by_key, write
+from collector.store.statements import adding, delete_by_key, select_by_key, write
 
 TRACES_PER_PASS = 2_000
+_ADD_EVENTS = adding(tables.flow_stats, "events")
 BUSY_S = 0.2  # until another collector's pass will have ended
 _ADVISORY_LOCK = 0x636C6578  # PostgreSQL's; one stitcher at a time among all collectors. "clex": next to the schema's
 _CHUNK = 400  # values in one IN list
@@ -147,7 +149,46 @@ def _join_links(connection: Connection, traces: set[bytes]) -> set[bytes]:
     new.extend((*link, True) for link in pointed if link not in stored)
     delete_by_key(connection, tables.links, outdated)
     write(connection, tables.links, new)
+    _count_flows(connection, rows, [Link(*row[:4]) for row in new], outdated)
     return {row[0] for row in new} | {link.consumer_trace_id for link in outdated}
+
+
+def _count_flows(
+    connection: Connection, rows: Iterable[LinkKey], new: Iterable[Link], outdated: Iterable[Link]
+) -> None:
+    """Adds to `flow_stats` where a link leads from a call to one resource to an invocation that another triggered."""
+    started = {(row.trace_id, row.span_id): (row.started_ns, row.span_id) for row in rows}
+    weighed = [
+        (
+            started[link.producer_trace_id, link.producer_span_id],
+            started[link.consumer_trace_id, link.consumer_span_id],
+            weight,
+        )
+        for links, weight in ((new, 1), (outdated, -1))
+        for link in links
+    ]
+    reached = {
+        (row[0], row[1]): row[2]
+        for row in select_by_key(
+            connection, tables.calls, "started_ns, span_id, resource_id", sorted({call for call, _, _ in weighed})
+        )
+    }
+    triggered = {
+        (row[0], row[1]): row[2]
+        for row in select_by_key(
+            connection,
+            tables.invocations,
+            "started_ns, span_id, trigger_resource_id",
+            sorted({invocation for _, invocation, _ in weighed}),
+        )
+    }
+    flows: Counter[tuple[int, int, int, int]] = Counter()
+    for call, invocation, weight in weighed:
+        source, target = reached.get(call), triggered.get(invocation)
+        if source is not None and target is not None and source != target:
+            for resolution, start_s in bucket_starts(invocation[0]):
+                flows[source, target, resolution, start_s] += weight
+    write(connection, tables.flow_stats, [(*key, events) for key, events in flows.items() if events], _ADD_EVENTS)
 
 
 def _regroup(connection: Connection, traces: set[bytes], relinked: set[bytes]) -> None:

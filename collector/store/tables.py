@@ -284,6 +284,20 @@ edge_durations = Table(
     sqlite_with_rowid=False,
 )
 
+# What one resource hands to another behind the functions' backs: Transcribe writes its transcript into a bucket. Known
+# by links from a call to one resource to an invocation that another triggered; written by the stitcher.
+flow_stats = Table(
+    "flow_stats",
+    metadata,
+    Column("source_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("target_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),  # when the invocation started
+    Column("events", BigInteger, nullable=False),
+    Index(None, "resolution", "start_s"),
+    sqlite_with_rowid=False,
+)
+
 issue_stats = Table(
     "issue_stats",
     metadata,

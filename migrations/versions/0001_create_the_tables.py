@@ -46,6 +46,17 @@ def upgrade() -> None:
         op.f("ix_edge_durations_resolution_start_s"), "edge_durations", ["resolution", "start_s"], unique=False
     )
     op.create_table(
+        "flow_stats",
+        sa.Column("source_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("target_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source_id", "target_id", "resolution", "start_s", name=op.f("pk_flow_stats")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_flow_stats_resolution_start_s"), "flow_stats", ["resolution", "start_s"], unique=False)
+    op.create_table(
         "edge_stats",
         sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("resource_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -296,6 +307,8 @@ def downgrade() -> None:
     op.drop_table("exports")
     op.drop_index(op.f("ix_edge_stats_resolution_start_s"), table_name="edge_stats")
     op.drop_table("edge_stats")
+    op.drop_index(op.f("ix_flow_stats_resolution_start_s"), table_name="flow_stats")
+    op.drop_table("flow_stats")
     op.drop_index(op.f("ix_edge_durations_resolution_start_s"), table_name="edge_durations")
     op.drop_table("edge_durations")
     op.drop_table("calls")

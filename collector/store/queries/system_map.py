@@ -15,7 +15,7 @@ from collector.store.queries.common import FunctionRef, ResourceRef, TimeRange
 from collector.store.queries.functions import known_cost
 from collector.store.queries.lookups import FUNCTION_COLUMNS, functions_by_id, resources_by_id, unknown_function
 from collector.store.queries.windows import grouped, rollup, slices
-from collector.store.tables import edge_durations, edge_stats, function_durations, function_stats, functions
+from collector.store.tables import edge_durations, edge_stats, flow_stats, function_durations, function_stats, functions
 
 MOST_EDGES = 2_000  # the busiest; a drawing of more is no map
 
@@ -39,7 +39,8 @@ class MapResource:
 
 @dataclass(frozen=True, slots=True)
 class MapEdge:
-    """`source` and `target` are "function:<id>" or "resource:<id>". Triggers run from resource to function."""
+    """`source` and `target` are "function:<id>" or "resource:<id>". Triggers run from resource to function, or to the
+    resource that it hands something to: from Transcribe to the bucket of its transcripts."""
 
     source: str
     target: str
@@ -74,9 +75,14 @@ def get_system_map(connection: Connection, window: TimeRange) -> SystemMap:
     """Everything with traffic within the window. A resource that is a known function (Lambda invoke) is merged
     into that function's node. Of more than MOST_EDGES edges the busiest are kept."""
     rows = _edges(connection, window)
-    resources = list(resources_by_id(connection, {row[1] for row in rows}).values())
+    handed = _handed_on(connection, window)
+    ids = {row[1] for row in rows} | {id for source, target, _ in handed for id in (source, target)}
+    resources = list(resources_by_id(connection, ids).values())
     same = _functions_behind(connection, [found for found in resources if found.service == "lambda"])
     flows = _flows(rows, _edge_histograms(connection, window), same)
+    for source, target, events in handed:
+        if source not in same and target not in same:
+            flows[f"resource:{source}", f"resource:{target}", True] = _Flow(calls=events)
     return SystemMap(
         functions=_functions(connection, window, {row[0] for row in rows} | set(same.values())),
         resources=_resources([found for found in resources if found.id not in same], flows),
@@ -101,6 +107,20 @@ def _edges(connection: Connection, window: TimeRange) -> list[tuple[int, ...]]:
         .limit(MOST_EDGES)
     )
     return [tuple(row) for row in connection.execute(statement)]
+
+
+def _handed_on(connection: Connection, window: TimeRange) -> list[tuple[int, int, int]]:
+    """(source resource, target resource, events), most first."""
+    stats = flow_stats.c
+    rows = rollup(flow_stats, slices(window), [stats.source_id, stats.target_id, stats.events])
+    found = grouped(rows, [rows.c.source_id, rows.c.target_id], "events").subquery()
+    statement = (
+        select(found)
+        .where(found.c.events > 0)
+        .order_by(found.c.events.desc(), found.c.source_id, found.c.target_id)
+        .limit(MOST_EDGES)
+    )
+    return [(row[0], row[1], int(row[2])) for row in connection.execute(statement)]
 
 
 def _edge_histograms(connection: Connection, window: TimeRange) -> dict[tuple[int, int], Counter[int]]:

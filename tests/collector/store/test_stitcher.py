@@ -15,7 +15,7 @@ from collector.store import tables
 from collector.store.commit import Seen, write_facts
 from collector.store.engine import open_engine
 from collector.store.stitcher import Stitcher
-from tests.collector.store.facts import MS, START_NS, facts, invocation, key, trace
+from tests.collector.store.facts import BUCKET, MS, START_NS, call, facts, invocation, key, trace
 from tests.databases import create_sqlite
 
 
@@ -138,6 +138,32 @@ def test_a_pointer_goes_to_the_latest_producer_before(database: Engine) -> None:
     stitch(database)
 
     assert {1: {1}, 2: {2}, 3: {3, 9}, 4: {4}} == members(database)
+
+
+def test_counts_what_one_resource_hands_to_another(database: Engine) -> None:
+    """From the resource that was called to the one that triggered the consumer; a later producer takes it over."""
+    transcribe, transcripts = BUCKET.id, BUCKET.id + 1
+
+    def producer(number: int, start_ms: int) -> Facts:
+        made = key("s3-object:b/k", Side.PRODUCED, number, start_ms=start_ms, span=number + 100, pointer=True)
+        return facts(
+            invocation(number, start_ms=start_ms),
+            calls=[call(number, span=number + 100, start_ms=start_ms)],
+            keys=[made],
+        )
+
+    consumed = key("s3-object:b/k", Side.CONSUMED, 9, start_ms=50_000, pointer=True)
+    consumer = facts(invocation(9, start_ms=50_000, trigger_resource_id=transcripts), keys=[consumed])
+    store(database, producer(1, 1_000), consumer)
+    stitch(database)
+    store(database, producer(2, 2_000))
+    stitch(database)
+
+    with database.connect() as connection:
+        rows = connection.execute(select(tables.flow_stats)).all()
+    assert {(transcribe, transcripts, 60, 1), (transcribe, transcripts, 3600, 1)} == {
+        (row.source_id, row.target_id, row.resolution, row.events) for row in rows
+    }
 
 
 def test_a_span_link_counts_even_when_it_comes_late(database: Engine) -> None:
