@@ -49,13 +49,14 @@ def clew(*arguments: str, bound_by_permissions: bool = False, **settings: object
 
 
 class Clew:
-    """A running `clew up` on a free port; leaving the block stops it as Ctrl-C does."""
+    """A running `clew up` on a free port, with a SQLite file or the database of a URL; leaving the block stops it as
+    Ctrl-C does."""
 
-    def __init__(self, database: Path, **settings: object) -> None:
-        self.database = database
+    def __init__(self, database: Path | str, **settings: object) -> None:
+        url = database if isinstance(database, str) else f"sqlite:///{database}"
         self._process = subprocess.Popen(
             command("up"),
-            env=environment({"CLEW_PORT": 0, "CLEW_DATABASE_URL": f"sqlite:///{database}"} | settings),
+            env=environment({"CLEW_PORT": 0, "CLEW_DATABASE_URL": url} | settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -25,7 +25,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanKind
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from collector.domain.facts import Signal
 from collector.store import tables
@@ -226,6 +226,18 @@ def test_a_request_that_never_ends_does_not_keep_it_from_stopping(path: Path) ->
     assert "cut off after 0.5 s" in err
     assert "Traceback" not in err
     assert 2 == stored_items(path, Signal.TRACES)
+
+
+def test_either_database_will_do(database_url: str, reader: Engine) -> None:
+    """On SQLite and on PostgreSQL alike: it starts, stores, answers, shows pages and stops."""
+    with Clew(database_url) as process:
+        assert 200 == post(process, exports.traces(spans=4))
+        assert 200 == process.get("/")[0]
+        process.signal(signal.SIGTERM)
+        assert (0, "", "") == process.wait()
+
+    with reader.connect() as connection:
+        assert 4 == connection.scalar(select(func.sum(tables.exports.c["items"])))
 
 
 def test_settings_reach_what_they_set(path: Path) -> None:
