@@ -40,10 +40,17 @@ def stacked_bars(
 
 
 def bars(
-    points: Sequence[Point], bucket_s: int, now_ms: int, *, role: str, words: Words, whole: bool = False
+    points: Sequence[Point],
+    bucket_s: int,
+    now_ms: int,
+    *,
+    role: str,
+    words: Words,
+    axis: Words = count,
+    whole: bool = False,
 ) -> Markup:
-    """One figure over time; `words` says a value with its unit."""
-    figure = _figure(points, bucket_s, max((point.value for point in points), default=0), words, whole=whole)
+    """One figure over time; `words` says a value with its unit, `axis` one beside the axis."""
+    figure = _figure(points, bucket_s, max((point.value for point in points), default=0), axis, whole=whole)
     texts = [words(point.value) for point in points]
     figure.add_trace(_bars(points, bucket_s, now_ms, role=role, texts=texts))
     return _json(figure)
@@ -138,7 +145,7 @@ def _figure(
                 "range": [0, max(steps[-1], largest) * 1.04],
                 "fixedrange": True,
                 "tickvals": steps,
-                "ticktext": [words(step) for step in steps],
+                "ticktext": ["0", *(words(step) for step in steps[1:])],
                 "zeroline": False,
             },
             "showlegend": False,

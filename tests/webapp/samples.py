@@ -47,7 +47,7 @@ MESSAGE = (
     "detected: Value 'my holiday.mp3' at 'transcriptionJobName' failed to satisfy constraint: Member must satisfy "
     "regular expression pattern: ^[0-9a-zA-Z._-]+"
 )
-STACK = f'''Traceback (most recent call last):
+STACK = f"""Traceback (most recent call last):
   File "/opt/python/clew/handler.py", line 88, in call
     return handler(event, context)
   File "/var/task/start_transcription.py", line 17, in handler
@@ -57,7 +57,7 @@ STACK = f'''Traceback (most recent call last):
   File "/var/lang/lib/python3.12/site-packages/botocore/client.py", line 1078, in _make_api_call
     raise error_class(parsed_response, operation_name)
 botocore.errorfactory.BadRequestException: {MESSAGE}
-'''
+"""
 EVENT = json.dumps(
     {
         "Records": [
@@ -247,7 +247,11 @@ def transaction_rows() -> list[TransactionRow]:
                 "s3",
                 AUDIO,
                 (START,) if failed else (START, SUMMARIZE),
-                (ServiceCount("s3", 2), ServiceCount("transcribe", 1), *(() if failed else (ServiceCount("dynamodb", 1),))),
+                (
+                    ServiceCount("s3", 2),
+                    ServiceCount("transcribe", 1),
+                    *(() if failed else (ServiceCount("dynamodb", 1),)),
+                ),
                 Result.ERROR if failed else Result.OK,
                 1 if failed else 2,
                 int(failed or tail),
@@ -322,7 +326,10 @@ def log(number: int, offset_ms: float, message: str, severity: str = "INFO", fun
 
 
 def transaction(
-    spans: Sequence[SpanDetail], invocations: Sequence[InvocationDetail], logs: Sequence[LogLine] = (), **changes: object
+    spans: Sequence[SpanDetail],
+    invocations: Sequence[InvocationDetail],
+    logs: Sequence[LogLine] = (),
+    **changes: object,
 ) -> TransactionDetail:
     """A transaction that starts with the first invocation."""
     entry = invocations[0]
@@ -412,11 +419,7 @@ def failed_transaction() -> TransactionDetail:
     """Transcribe rejects the job's name; the function fails with its error."""
     return transaction(
         _start_spans(failed=True),
-        [
-            invocation(
-                1, result=Result.ERROR, cold_start=True, init_ns=312 * MS, issues=(BAD_NAME,), billed_ms=633
-            )
-        ],
+        [invocation(1, result=Result.ERROR, cold_start=True, init_ns=312 * MS, issues=(BAD_NAME,), billed_ms=633)],
         [
             log(1, 1, "Loading model configuration", "DEBUG"),
             log(1, 8, "New audio: my holiday.mp3"),

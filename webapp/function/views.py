@@ -54,10 +54,20 @@ def show(function_id: int) -> str:
             ),
             "durations": charts.durations(detail.average, detail.p95, bucket_s, now_ms),
             "cold_starts": charts.bars(
-                detail.cold_starts, bucket_s, now_ms, role="cold", words=lambda n: f"{count(n)} cold", whole=True
+                detail.cold_starts, bucket_s, now_ms, role="cold", words=_cold_starts, whole=True
             ),
-            "cost": charts.bars(
-                detail.cost, bucket_s, now_ms, role="cost", words=lambda amount: dollars(round(amount))
-            ),
+            "cost": charts.bars(detail.cost, bucket_s, now_ms, role="cost", words=_dollars, axis=_short_dollars),
         },
     )
+
+
+def _cold_starts(number: float) -> str:
+    return f"{count(number)} cold {'start' if number == 1 else 'starts'}"
+
+
+def _dollars(amount_pd: float) -> str:
+    return dollars(round(amount_pd))
+
+
+def _short_dollars(amount_pd: float) -> str:
+    return _dollars(amount_pd).rstrip("0").rstrip(".")

@@ -10,12 +10,12 @@ from itertools import pairwise
 import networkx as nx
 
 from webapp.graph.layers import Graph
-from webapp.graph.layout import HEIGHT, WIDTH, lay_out
+from webapp.graph.layout import HEIGHT, WIDTH, Route, lay_out
 
 MARGIN = 16.0
-TITLE_WIDTH, SUBTITLE_WIDTH = 132.0, 134.0
-TITLE_CHAR, SUBTITLE_CHAR, LABEL_CHAR = 7.0, 6.0, 6.1  # mean px of a character at 13, 11 and 11 px
-LABEL_LIMIT = 190.0
+TITLE_WIDTH, SUBTITLE_WIDTH = 140.0, 142.0
+TITLE_CHAR, SUBTITLE_CHAR, LABEL_CHAR = 7.2, 6.0, 6.1  # mean px of a character at 12.5, 11 and 11 px
+LABEL_LIMIT = 170.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`rank` 0: sets the target off, and so points to the right where it can."""
+    """`rank` 0: sets the target off, and so points to the right where it can. `label`: up to two lines."""
 
     source: str
     target: str
-    label: str
+    label: tuple[str, ...]
     title: str
     rank: int = 1
     failed: bool = False
@@ -59,13 +59,20 @@ class DrawnNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a label, centred at (x, y)."""
+
+    text: str
+    x: float
+    y: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class DrawnEdge:
     edge: Edge
     path: str
-    label: str
-    label_x: float
-    label_y: float
-    label_width: float
+    label: Sequence[Line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +91,10 @@ def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
     known = {node.key: node for node in nodes}
     between = {(edge.source, edge.target): edge for edge in edges}
     graph.add_nodes_from(known)
-    labels = {key: fit(edge.label, LABEL_LIMIT, LABEL_CHAR) for key, edge in between.items()}
+    labels = {key: [fit(line, LABEL_LIMIT, LABEL_CHAR) for line in edge.label] for key, edge in between.items()}
     for key, edge in between.items():
         graph.add_edge(*key, rank=edge.rank)
-    widths = {key: text_width(label, LABEL_CHAR) for key, label in labels.items()}
+    widths = {key: max((text_width(line, LABEL_CHAR) for line in lines), default=0.0) for key, lines in labels.items()}
     layout = lay_out(graph, widths)
     drawn_nodes = [
         DrawnNode(
@@ -95,7 +102,7 @@ def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
             layout.nodes[key][0] + MARGIN,
             layout.nodes[key][1] + MARGIN,
             fit(node.title, TITLE_WIDTH, TITLE_CHAR),
-            fit(node.subtitle, SUBTITLE_WIDTH, SUBTITLE_CHAR),
+            fit(node.subtitle, SUBTITLE_WIDTH, SUBTITLE_CHAR, end=True),
         )
         for key, node in known.items()
     ]
@@ -103,10 +110,7 @@ def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
         DrawnEdge(
             edge,
             _path([(x + MARGIN, y + MARGIN) for x, y in layout.routes[key].points]),
-            labels[key],
-            layout.routes[key].label[0] + MARGIN,
-            layout.routes[key].label[1] + MARGIN,
-            widths[key] + 10 if labels[key] else 0.0,
+            _label(labels[key], layout.routes[key]),
         )
         for key, edge in between.items()
     ]
@@ -115,24 +119,35 @@ def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
     return Picture(layout.width + 2 * MARGIN, layout.height + 2 * MARGIN, drawn_nodes, drawn_edges)
 
 
+def _label(lines: Sequence[str], route: Route) -> list[Line]:
+    """Around the edge's line; clear of it, above or below, where another edge runs beside it."""
+    x, y = route.label[0] + MARGIN, route.label[1] + MARGIN
+    above, below = {0: (-9.0, 10.0), -1: (-22.0, -8.0), 1: (9.0, 23.0)}[route.side]
+    # A single line stands next to its edge: that is the lower place only above a neighbour.
+    tops = (above, below) if len(lines) > 1 else (below if route.side < 0 else above,)
+    return [
+        Line(line, x, y + top, text_width(line, LABEL_CHAR) + 8) for line, top in zip(lines, tops, strict=False) if line
+    ]
+
+
 def text_width(text: str, char: float) -> float:
     """About how wide the text is; full-width characters count twice."""
     return sum(char * 1.8 if unicodedata.east_asian_width(letter) in "WF" else char for letter in text)
 
 
-def fit(text: str, width: float, char: float) -> str:
-    """The text, its middle left out where it is too long: names mostly differ at their ends."""
+def fit(text: str, width: float, char: float, *, end: bool = False) -> str:
+    """The text, its middle left out where it is too long, as names mostly differ at their ends; or its `end`."""
     text = " ".join(text[:2000].split())
     if text_width(text, char) <= width:
         return text
     room = max(int(width / char) - 1, 2)
-    while room > 2 and text_width(_shortened(text, room), char) > width:
+    while room > 2 and text_width(_shortened(text, room, end=end), char) > width:
         room -= 1
-    return _shortened(text, room)
+    return _shortened(text, room, end=end)
 
 
-def _shortened(text: str, room: int) -> str:
-    tail = room * 2 // 5
+def _shortened(text: str, room: int, *, end: bool) -> str:
+    tail = 0 if end else room * 2 // 5
     return f"{text[: room - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
 
 

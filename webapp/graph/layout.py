@@ -15,9 +15,9 @@ from webapp.graph.placement import place
 if TYPE_CHECKING:
     from webapp.graph.layers import Edge, Graph
 
-WIDTH, HEIGHT = 188.0, 54.0  # of a node
-ROW_GAP, BEND_GAP = 34.0, 22.0
-LAYER_GAP, LABEL_PAD = 64.0, 34.0
+WIDTH, HEIGHT = 198.0, 54.0  # of a node
+ROW_GAP, BEND_GAP = 38.0, 24.0
+LAYER_GAP, LABEL_PAD = 44.0, 26.0
 PART_GAP = 48.0  # between unconnected parts
 PAIR_SHIFT = 9.0  # half the distance of the two edges of a pair that points both ways
 FLAT = 1.7  # unconnected parts are put side by side until the whole is this much wider than high
@@ -25,10 +25,14 @@ FLAT = 1.7  # unconnected parts are put side by side until the whole is this muc
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Points where the edge bends, from its source's side to its target's, and where its label is centred."""
+    """Points where the edge bends, from its source's side to its target's, and where its label is centred.
+
+    `side`: -1 or 1 for the upper and the lower edge of a pair that points both ways, else 0.
+    """
 
     points: tuple[tuple[float, float], ...]
     label: tuple[float, float]
+    side: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,14 @@ def _lay_out_part(part: Graph, whole: Graph, label_widths: Mapping[Edge, float])
         back = edge in turned
         start, end = (edge[1], edge[0]) if back else edge
         stops = [(lefts[layer[start] + 1 + i], centre[bend] - top) for i, bend in enumerate(bends[start, end])]
-        shift = PAIR_SHIFT * (1 if back else -1) if ordered.has_edge(edge[1], edge[0]) else 0.0
+        side = (1 if back else -1) if ordered.has_edge(edge[1], edge[0]) else 0
+        shift = PAIR_SHIFT * side
         points = [(lefts[layer[start]] + WIDTH, centre[start] - top + shift)]
         for left, y in stops:
             points += [(left, y), (left + WIDTH, y)]
         points.append((lefts[layer[end]], centre[end] - top + shift))
-        label = _label_point(points, forward.out_degree(start), forward.in_degree(end), shift)
-        routes[edge] = Route(tuple(reversed(points)) if back else tuple(points), label)
+        label = _label_point(points, forward.out_degree(start), forward.in_degree(end))
+        routes[edge] = Route(tuple(reversed(points)) if back else tuple(points), label, side)
     nodes = {node: (lefts[layer[node]], centre[node] - HEIGHT / 2 - top) for node in ordered}
     return Layout(nodes, routes, lefts[-1] + WIDTH, bottom - top)
 
@@ -99,7 +104,7 @@ def _lefts(graph: Graph, layer: Mapping[str, int], label_widths: Mapping[Edge, f
     return lefts
 
 
-def _label_point(points: list[tuple[float, float]], leaving: int, arriving: int, shift: float) -> tuple[float, float]:
+def _label_point(points: list[tuple[float, float]], leaving: int, arriving: int) -> tuple[float, float]:
     """In the middle; nearer to the end where fewer edges meet, so that labels do not cover each other."""
     if leaving > arriving:
         (x1, y1), (x2, y2), t = points[-2], points[-1], 0.6
@@ -108,7 +113,7 @@ def _label_point(points: list[tuple[float, float]], leaving: int, arriving: int,
     # The edge is a cubic curve with its handles halfway; this is its point at t.
     x = x1 + (x2 - x1) * (1.5 * t * (1 - t) + t**3)
     y = y1 + (y2 - y1) * (3 * t * t - 2 * t**3)
-    return x, y + shift * 0.9
+    return x, y
 
 
 def _loop(left: float, centre: float) -> Route:
@@ -130,7 +135,7 @@ def _pack(parts: list[Layout]) -> Layout:
         nodes.update({node: (left + x, top + y) for node, (left, top) in part.nodes.items()})
         for edge, route in part.routes.items():
             points = tuple((px + x, py + y) for px, py in route.points)
-            routes[edge] = Route(points, (route.label[0] + x, route.label[1] + y))
+            routes[edge] = Route(points, (route.label[0] + x, route.label[1] + y), route.side)
         width = max(width, x + part.width)
         x, shelf = x + part.width + PART_GAP, max(shelf, part.height)
     return Layout(nodes, routes, width, y + shelf)

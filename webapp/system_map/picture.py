@@ -67,7 +67,7 @@ def _function(node: MapFunction, key: str, url: Callable[[int], str], *, dim: bo
     icon = function_icon(node.function)
     subtitle = f"{count(node.invocations)} inv."
     if node.errors:
-        subtitle += f" · {share(node.errors, node.invocations)} failed"
+        subtitle += f" · {share(node.errors, node.invocations)} err"
     elif node.p95_ms is not None:
         subtitle += f" · p95 {milliseconds(node.p95_ms)}"
     totals = f"{count(node.invocations)} invocations, {count(node.errors)} failed"
@@ -94,11 +94,11 @@ def _resource(node: MapResource, key: str, url: Callable[[int], str], *, dim: bo
 
 
 def _edge(edge: MapEdge, names: dict[str, str], *, dim: bool) -> Edge:
-    words = [count(edge.calls)]
+    label = [count(edge.calls)]
     if edge.errors:
-        words.append(f"{share(edge.errors, edge.calls)} err")
+        label[0] += f" · {share(edge.errors, edge.calls)} err"
     if edge.p95_ms is not None:
-        words.append(milliseconds(edge.p95_ms))
+        label.append(f"p95 {milliseconds(edge.p95_ms)}")
     verb = "sets off" if edge.trigger else "calls"
     title = f"{names.get(edge.source, '')} {verb} {names.get(edge.target, '')}: {count(edge.calls)} times"
     title += f", {count(edge.errors)} failed" if edge.errors else ""
@@ -107,7 +107,7 @@ def _edge(edge: MapEdge, names: dict[str, str], *, dim: bool) -> Edge:
     return Edge(
         edge.source,
         edge.target,
-        " · ".join(words),
+        tuple(label),
         title,
         rank=0 if edge.trigger else 1,
         failed=bool(edge.errors),

@@ -90,8 +90,14 @@ class _Sketch:
         self.way(self.function(call.function), target, 1).calls.append(call)
 
     def add_invocation(self, span: SpanDetail) -> None:
-        if span.parent is not None and span.parent in self.tree.spans:
-            self.add_hop(self.tree.spans[span.parent], span)
+        # A batch was set off by several calls; else it is the parent.
+        causes = [cause for cause in span.causes if cause in self.tree.spans]
+        if not causes and span.parent is not None and span.parent in self.tree.spans:
+            causes = [span.parent]
+        if causes:
+            self.places[self.function(span.function)].spans.append(span)
+            for cause in causes:
+                self.add_hop(self.tree.spans[cause], span)
             return
         if span.resource is not None:
             source = self.resource(span.resource)
@@ -107,7 +113,6 @@ class _Sketch:
         """Call, the resource it reached, the resource that set the function off (often the same), the function."""
         caller = self.function(parent.function)
         target = self.function(span.function)
-        self.places[target].spans.append(span)
         wait = max(span.started_ns - parent.started_ns - parent.duration_ns, 0)
         if parent.kind != "call" or parent.resource is None:
             self.way(caller, target, 0)
@@ -174,15 +179,15 @@ def _edge(sketch: _Sketch, ends: tuple[str, str]) -> Edge:
         if len(operations) == 1 and len(way.calls) > 1:
             label += f" {TIMES}{len(way.calls)}"
         if hanging:
-            label += " · hangs"
+            outcome = "hangs"
         elif failed:
-            label += " · failed" if failed == len(way.calls) else f" · {failed} failed"
+            outcome = "failed" if failed == len(way.calls) else f"{failed} failed"
         else:
-            label += f" · {nanoseconds(sum(call.duration_ns for call in way.calls))}"
+            outcome = nanoseconds(sum(call.duration_ns for call in way.calls))
         title = f"{source} calls {target}: {', '.join(operations)}"
-        return Edge(*ends, label, title, way.rank, failed=bool(failed or hanging))
-    label = f"after {nanoseconds(min(way.waits_ns))}" if way.waits_ns else ""
-    return Edge(*ends, label, f"{source} sets off {target}", way.rank, dashed=True)
+        return Edge(*ends, (label, outcome), title, way.rank, failed=bool(failed or hanging))
+    wait = ("after", nanoseconds(min(way.waits_ns))) if way.waits_ns else ()
+    return Edge(*ends, wait, f"{source} sets off {target}", way.rank, dashed=True)
 
 
 def _worst(spans: list[SpanDetail]) -> SpanDetail:

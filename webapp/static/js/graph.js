@@ -10,7 +10,7 @@ class View {
     this.full = { width: this.svg.viewBox.baseVal.width, height: this.svg.viewBox.baseVal.height };
     this.scale = 1;
     box.classList.add("zooms");
-    box.addEventListener("click", (event) => this.onTool(event));
+    box.parentElement.querySelector(".graph-tools").addEventListener("click", (event) => this.onTool(event));
     box.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
     box.addEventListener("keydown", (event) => this.onKey(event));
     this.enableDragging();
@@ -22,7 +22,7 @@ class View {
     const room = this.box.clientWidth;
     const height = this.box.classList.contains("map") ? Math.max(innerHeight * 0.62, 320) : Infinity;
     const whole = Math.min(room / this.full.width, height / this.full.height, 1);
-    this.zoom(Math.max(whole, 0.55), 0, 0);
+    this.zoom(Math.max(whole, 0.6), 0, 0);
     this.box.scrollTo(0, 0);
   }
 

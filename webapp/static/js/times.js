@@ -28,8 +28,11 @@ function text(element, now) {
   }
 }
 
+// How far this clock is from the server's: "3 s ago" must not depend on it.
+const skew = Date.now() - Number(document.getElementById("content")?.dataset.now || Date.now());
+
 export function showTimes(root) {
-  const now = new Date();
+  const now = new Date(Date.now() - skew);
   for (const element of root.querySelectorAll("time[data-show]")) element.textContent = text(element, now);
 }
 

@@ -1,0 +1,121 @@
+"""Units: what a person reads for a number."""
+
+from __future__ import annotations
+
+import pytest
+
+from webapp.formatting.money import decimals, dollars, money
+from webapp.formatting.numbers import DASH, SPACE, THIN, count, megabytes, milliseconds, ratio, share
+from webapp.formatting.times import ago, iso
+
+PICO = 1_000_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, DASH),
+        (float("nan"), DASH),
+        (0, "0 ms"),
+        (0.412, "0.41 ms"),
+        (0.9951, "1.0 ms"),
+        (4.13, "4.1 ms"),
+        (9.96, "10 ms"),
+        (412.4, "412 ms"),
+        (999.4, "999 ms"),
+        (999.6, "1.00 s"),
+        (3021, "3.02 s"),
+        (9996, "10.0 s"),
+        (59_940, "59.9 s"),
+        (59_960, "1 min 00 s"),
+        (64_200, "1 min 04 s"),
+        (7_500_000, "2 h 05 min"),
+        (90_000_000, "1 d 01 h"),
+    ],
+)
+def test_durations_have_three_figures_and_the_unit_that_suits_them(value: float | None, text: str) -> None:
+    """A duration reads the same everywhere, and never as 60 s or 1000 ms."""
+    assert text == milliseconds(value).replace(SPACE, " ")
+
+
+def test_counts_are_grouped_with_thin_spaces() -> None:
+    """Thousands are set apart without a comma that could be a decimal sign."""
+    assert f"1{THIN}234{THIN}567" == count(1_234_567)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 %"),
+        (0.0001, "<0.1 %"),
+        (0.0309, "3.1 %"),
+        (0.03, "3 %"),
+        (0.17, "17 %"),
+        (0.9999, ">99.9 %"),
+        (1, "100 %"),
+    ],
+)
+def test_shares_never_round_something_to_nothing(value: float, text: str) -> None:
+    """One failure among many is not 0 %, and all but one are not 100 %."""
+    assert text == ratio(value).replace(SPACE, " ")
+
+
+def test_a_share_of_nothing_is_nothing() -> None:
+    """No invocations at all do not divide by zero."""
+    assert f"0{SPACE}%" == share(0, 0)
+
+
+def test_memory_is_given_in_megabytes() -> None:
+    """10 240 MB is as large as a function gets."""
+    assert f"10{THIN}240{SPACE}MB" == megabytes(10_240)
+
+
+def test_one_invocation_is_priced_in_dollars_with_eight_decimals() -> None:
+    """No exponents: amounts in a column can be compared by eye."""
+    assert ["$0.00000103", "$0.00000020"] == [dollars(1_033_334), dollars(203_000)]
+
+
+def test_a_column_has_the_decimals_of_its_largest_amount() -> None:
+    """Amounts below each other have their decimal points below each other."""
+    amounts = [PICO * 3 // 2, 4_213_000_000, None]
+
+    assert ["$1.5000", "$0.0042", DASH] == [dollars(amount, decimals(amounts)) for amount in amounts]
+
+
+def test_what_would_round_to_nothing_is_shown_as_less_than_a_step() -> None:
+    """Cheap is not free."""
+    assert ("<$0.01", "$0.00") == (dollars(4_213, 2), dollars(0, 2))
+
+
+def test_large_sums_are_grouped() -> None:
+    """A month's bill is readable."""
+    assert f"$12{THIN}345.68" == dollars(12_345_678_900_000_000)
+
+
+def test_money_fades_its_leading_zeros_and_explains_itself() -> None:
+    """The figures stand out, and the tooltip says what one in a million costs and that it is an estimate."""
+    html = money(1_033_334, each=True)
+
+    assert "$0.00000103" == html.striptags()
+    assert '<span class="zeros">$0.00000</span>103' in html
+    assert "A million like this cost $1.0333." in html
+    assert "list prices" in html
+
+
+def test_unknown_cost_is_not_zero() -> None:
+    """A function without a known price has a dash and a reason."""
+    assert DASH == money(None).striptags()
+    assert "Cost unknown" in money(None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-3, "just now"), (4, "just now"), (12, "12 s ago"), (190, "3 min ago"), (9000, "2 h ago")]
+)
+def test_moments_are_told_by_their_distance(seconds: int, text: str) -> None:
+    """A clock that runs behind does not make the past the future."""
+    assert text == ago(1_000_000_000 - seconds * 1000, 1_000_000_000).replace(SPACE, " ")
+
+
+def test_times_that_no_calendar_holds_are_shown_as_the_nearest_that_one_does() -> None:
+    """A hostile timestamp breaks no page."""
+    assert ("1970-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z") == (iso(-5e15), iso(1e18))
