@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import queue
 import uuid
@@ -79,7 +80,13 @@ class LocalLambda:
         self.close()
 
     def add(self, function: LocalFunction) -> None:
-        """Make a function known; it starts with its first invocation."""
+        """Make a function known; it starts with its first invocation.
+
+        Raises:
+            NotADirectoryError: its code is not there.
+        """
+        if not function.code.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "No directory with the function's code", str(function.code))
         deployment = _Deployment(function, FunctionLog(self._log_directory / f"{function.name}.log"))
         for number in range(function.concurrency):
             worker = Thread(target=self._work, args=(deployment,), name=f"{function.name}-events-{number}", daemon=True)

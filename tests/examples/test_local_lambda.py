@@ -365,3 +365,9 @@ def test_an_unknown_function_is_said_to_be_unknown(functions: LocalLambda) -> No
         functions.invoke("nothing", {})
     with pytest.raises(FunctionNotFoundError, match="nothing"):
         functions.invoke_async("nothing", {})
+
+
+def test_a_function_whose_code_is_missing_is_refused(functions: LocalLambda, tmp_path: Path) -> None:
+    """That is told when it is added, not when it is first run."""
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        functions.add(LocalFunction(name="probe", handler="app.handler", code=tmp_path / "nowhere"))
