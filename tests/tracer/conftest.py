@@ -48,7 +48,6 @@ def _trace(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callabl
             monkeypatch.setenv(name, value)
         guard._said.clear()
         monkeypatch.setattr(engine, "_engine", None)
-        monkeypatch.setattr(engine, "_off", False)
         return clew.trace(handler)
 
     return trace

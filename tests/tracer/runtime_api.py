@@ -120,7 +120,7 @@ class Lambda:
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         self.events.put((request_id or str(uuid.uuid4()), body))
         try:
-            return self.answers.get(timeout=30)
+            return self.answers.get(timeout=15)
         except queue.Empty:
             raise AssertionError(f"no answer; stderr: {self.stderr}") from None
 

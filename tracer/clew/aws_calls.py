@@ -12,6 +12,9 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
 from clew.events import mapping, text
 from clew.guard import Guard
 from clew.produced_keys import produced_keys
@@ -37,6 +40,8 @@ _SECRET_SERVICES = frozenset(
     {"secretsmanager", "kms", "sts", "cognito-idp", "cognito-identity", "sso", "sso-oidc", "signin", "acm-pca"}
 )
 _SECRET_OPERATIONS = frozenset({("iam", "CreateAccessKey"), ("ecr", "GetAuthorizationToken")})
+
+_GUARD = Guard("tracing an AWS call")
 
 _current: Callable[[], Invocation | None] = lambda: None  # noqa: E731  # replaced by `install`
 
@@ -98,7 +103,7 @@ def _wrap(module: ModuleType) -> None:
     @functools.wraps(original)
     def _make_api_call(self: Any, operation_name: str, api_params: Any) -> Any:
         call = None
-        with Guard("tracing an AWS call"):
+        with _GUARD:
             invocation = _current()
             if invocation is not None:
                 call = Call.start(invocation, self, operation_name, api_params)
@@ -107,10 +112,10 @@ def _wrap(module: ModuleType) -> None:
         try:
             response = original(self, operation_name, api_params)
         except BaseException as error:
-            with Guard("tracing an AWS call"):
+            with _GUARD:
                 call.fail(error)
             raise
-        with Guard("tracing an AWS call"):
+        with _GUARD:
             call.end(response)
         return response
 
@@ -135,9 +140,7 @@ class Call:
 
     @classmethod
     def start(cls, invocation: Invocation, client: Any, operation: str, params: Any) -> Call | None:
-        from opentelemetry import context, trace  # noqa: PLC0415  # loaded by now
-
-        if context.get_value("suppress_instrumentation"):
+        if otel_context.get_value("suppress_instrumentation"):
             return None
         given = mapping(params)
         service = client.meta.service_model
@@ -152,14 +155,14 @@ class Call:
         if region:
             attributes["cloud.region"] = region
         attributes.update(describe_resource(call._service, operation, given, place))
-        call._span = invocation.start_span(f"{name}.{operation}", attributes)
-        if call._request is not None and call._span.is_recording():
+        if call._request is not None:
             # Set at once: a call that hangs is exported before it ends.
-            call._span.set_attribute("clew.request", call._request.cut(invocation.payload_limit))
+            attributes["clew.request"] = call._request.cut(invocation.payload_limit)
+        call._span = invocation.start_span(f"{name}.{operation}", attributes)
         current = trace.set_span_in_context(call._span)
         # Else an instrumentation of urllib3 makes a second call of it.
-        current = context.set_value("suppress_http_instrumentation", True, current)
-        call._token = context.attach(current)
+        current = otel_context.set_value("suppress_http_instrumentation", True, current)
+        call._token = otel_context.attach(current)
         return call
 
     def end(self, response: Any) -> None:
@@ -168,12 +171,13 @@ class Call:
         try:
             if span.is_recording():
                 answer = mapping(response)
-                self._describe(answer)
+                attributes = _answer_attributes(answer)
                 keys = produced_keys(self._service, self._operation, self._params, answer)
                 if keys:
-                    span.set_attribute("clew.link.keys", keys)
+                    attributes["clew.link.keys"] = keys
                 if self._captured:
-                    self._capture(answer, self._invocation.payload_limit)
+                    attributes["clew.response"] = self._response(answer, self._invocation.payload_limit)
+                span.set_attributes(attributes)
         finally:
             span.end()
 
@@ -183,40 +187,38 @@ class Call:
         try:
             if span.is_recording():
                 answer = mapping(getattr(error, "response", None))
-                self._describe(answer)
+                attributes = _answer_attributes(answer)
                 details = mapping(answer.get("Error"))
-                type_name = text(details.get("Code")) or type(error).__name__
-                span.set_attribute("error.type", type_name)
+                attributes["error.type"] = text(details.get("Code")) or type(error).__name__
                 self._invocation.set_error(span, text(details.get("Message")) or self._invocation.message_of(error))
-                if self._captured:
-                    limit = self._invocation.payload_limit_on_error
-                    if self._request is not None:
-                        span.set_attribute("clew.request", self._request.cut(limit))
-                    if answer:
-                        self._capture(answer, limit)
+                limit = self._invocation.payload_limit_on_error
+                if self._request is not None:
+                    attributes["clew.request"] = self._request.cut(limit)
+                if self._captured and answer:
+                    attributes["clew.response"] = self._response(answer, limit)
+                span.set_attributes(attributes)
         finally:
             span.end()
 
     def _leave(self) -> None:
         if self._token is not None:
-            from opentelemetry import context  # noqa: PLC0415  # loaded by now
-
-            context.detach(self._token)
+            otel_context.detach(self._token)
             self._token = None
 
-    def _describe(self, answer: dict[str, Any]) -> None:
-        metadata = mapping(answer.get("ResponseMetadata"))
-        found = {
-            "aws.request_id": metadata.get("RequestId"),
-            "aws.extended_request_id": metadata.get("HostId"),
-            "http.response.status_code": metadata.get("HTTPStatusCode"),
-            "http.request.resend_count": metadata.get("RetryAttempts"),
-        }
-        self._span.set_attributes({name: value for name, value in found.items() if value})
-
-    def _capture(self, answer: dict[str, Any], limit: int) -> None:
+    def _response(self, answer: dict[str, Any], limit: int) -> str:
         content = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-        self._span.set_attribute("clew.response", self._invocation.render(content).cut(limit))
+        return self._invocation.render(content).cut(limit)
+
+
+def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:
+    metadata = mapping(answer.get("ResponseMetadata"))
+    found = {
+        "aws.request_id": metadata.get("RequestId"),
+        "aws.extended_request_id": metadata.get("HostId"),
+        "http.response.status_code": metadata.get("HTTPStatusCode"),
+        "http.request.resend_count": metadata.get("RetryAttempts"),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _secret(service: str, operation: str, params: dict[str, Any]) -> bool:

@@ -11,6 +11,8 @@ import inspect
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opentelemetry import context as otel_context
+
 from clew.engine import Engine, entered, start
 from clew.failures import without_our_frames
 from clew.guard import Guard, warn_once
@@ -19,31 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clew.invocation import Invocation
+    from clew.settings import Settings
 
 TRACED = "__clew_traced__"
 
 
-def wrapped(handler: Any) -> Any:
-    """The handler, traced; the handler itself if tracing is off, it is traced already, or it is nothing to call."""
+def wrapped(handler: Any, settings: Settings) -> Any:
+    """The handler, traced; the handler itself if it is traced already or nothing to call."""
     if getattr(handler, TRACED, False) is True:
         return handler
     if isinstance(handler, (staticmethod, classmethod)):
-        return type(handler)(wrapped(handler.__func__))
-    engine = None
-    with Guard("starting"):
-        engine = start()
-    if engine is None:
-        return handler
+        return type(handler)(wrapped(handler.__func__, settings))
     if isinstance(handler, type):
         call = handler.__dict__.get("__call__")
         if call is None:
             warn_once(f"{handler.__qualname__} has no __call__: nothing to trace")
         else:
-            handler.__call__ = wrapped(call)  # type: ignore[method-assign]  # an instance of it is the handler
+            handler.__call__ = wrapped(call, settings)  # type: ignore[method-assign]  # an instance of it is the handler
         return handler
     if not callable(handler):
         warn_once(f"{type(handler).__name__} cannot be called: nothing to trace")
         return handler
+    engine = start(settings)
     name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
         return _async_wrapper(handler, engine, name)
@@ -98,10 +97,8 @@ def _enter(engine: Engine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     if entered.get() is not None:
         return None
     with Guard("beginning an invocation"):
-        from opentelemetry import context  # noqa: PLC0415  # loaded by now
-
         invocation = engine.begin(name, *_event_and_context(args, kwargs))
-        return _Run(engine, invocation, entered.set(invocation), context.attach(invocation.context))
+        return _Run(engine, invocation, entered.set(invocation), otel_context.attach(invocation.context))
     return None
 
 
@@ -135,9 +132,7 @@ def _failed(run: _Run, error: BaseException) -> Any:
 
 def _leave(run: _Run) -> None:
     with Guard("leaving an invocation"):
-        from opentelemetry import context  # noqa: PLC0415  # loaded by now
-
-        context.detach(run.span)
+        otel_context.detach(run.span)
         entered.reset(run.token)
     with Guard("ending an invocation"):
         run.engine.end(run.invocation)

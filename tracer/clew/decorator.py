@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from clew.guard import Guard
+from clew.guard import Guard, warn_once
+from clew.settings import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from clew.settings import Settings
 
 _Handler = TypeVar("_Handler", bound="Callable[..., Any]")
 
@@ -29,7 +33,20 @@ def trace(handler: Any = None) -> Any:
     if handler is None:
         return trace
     with Guard("starting"):
-        from clew.bootstrap import wrapped  # noqa: PLC0415  # whatever fails in there, the handler is returned
-
-        return wrapped(handler)
+        settings = read(os.environ)
+        for warning in settings.warnings:
+            warn_once(warning)
+        if not settings.disabled:
+            return _traced(handler, settings)
     return handler
+
+
+def _traced(handler: Any, settings: Settings) -> Any:
+    """Loads the tracer, and with it OpenTelemetry's SDK: whose import fails if a limit's variable is no number."""
+    hidden = {name: os.environ.pop(name) for name in settings.unreadable if name in os.environ}
+    try:
+        from clew.bootstrap import wrapped  # noqa: PLC0415  # not for a function whose tracing is off
+
+        return wrapped(handler, settings)
+    finally:
+        os.environ.update(hidden)

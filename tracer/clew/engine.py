@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from clew import aws_calls, logs
-from clew import settings as settings_module
 from clew.deadline import Deadlines
 from clew.environment import Environment
 from clew.exporting import Delivery, Exporter, LeanExporter
-from clew.guard import warn_once
 from clew.invocation import Invocation
 from clew.payload import Renderer
 from clew.propagation import Propagation
@@ -105,7 +104,6 @@ class Engine:
 
 
 _engine: Engine | None = None
-_off = False
 
 
 def running() -> Invocation | None:
@@ -118,27 +116,18 @@ def running_lines() -> Lines | None:
     return None if invocation is None else invocation.lines
 
 
-def start() -> Engine | None:
-    """The process's engine, made by the first call; None if the environment switches tracing off."""
-    global _engine, _off  # noqa: PLW0603  # one process, one engine
-    if _engine is not None or _off:
-        if _engine is not None:
-            _engine.environment.started()
-        return _engine
-    settings = settings_module.read(os.environ)
-    for warning in settings.warnings:
-        warn_once(warning)
-    if settings.disabled:
-        _off = True
-        return None
-    _engine = Engine(settings, os.environ)
+def start(settings: Settings) -> Engine:
+    """The process's engine, made by the first call."""
+    global _engine  # noqa: PLW0603  # one process, one engine
+    if _engine is None:
+        _engine = Engine(settings, os.environ)
+    else:
+        _engine.environment.started()
     return _engine
 
 
 def _fitted(settings: Settings) -> Settings:
     """Payload limits that fit into OpenTelemetry's limits, which would cut off the mark of our own cut."""
-    import dataclasses  # noqa: PLC0415  # settings has loaded it
-
     names = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
     limit = next((settings.limits[name] for name in names if name in settings.limits), None)
     if limit is None:

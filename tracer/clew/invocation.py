@@ -7,6 +7,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Status, StatusCode
+
 from clew import failures
 from clew.consumed_keys import consumed_keys
 from clew.deadline import margin
@@ -17,7 +21,6 @@ from clew.triggers import Trigger, find_trigger, http_attributes, http_status
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Span
 
     from clew.engine import Engine
@@ -31,8 +34,6 @@ class Invocation:
     """Begins when it is made. Afterwards either `succeed` or `fail`, then `close`."""
 
     def __init__(self, engine: Engine, name: str, event: object, context: object) -> None:
-        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
-
         self._engine = engine
         settings = engine.settings
         self.payload_limit = settings.payload_limit
@@ -69,8 +70,6 @@ class Invocation:
 
     def _parent(self, event: object, context: object) -> Context | None:
         """The context that came with the event, unless the handler is called within a span of this process."""
-        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
-
         if trace.get_current_span().get_span_context().is_valid:
             return None
         with Guard("reading the event's trace context"):
@@ -133,14 +132,10 @@ class Invocation:
         return self._engine.renderer.secrets.masked_text(text)
 
     def set_error(self, span: Span, description: str) -> None:
-        from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415  # loaded by now
-
         span.set_status(Status(StatusCode.ERROR, self.clean(description) or None))
 
     def start_span(self, name: str, attributes: dict[str, Any]) -> Span:
         """A client span under the current one; in a thread without context, under the invocation."""
-        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
-
         inside = trace.get_current_span().get_span_context().is_valid
         return self._engine.provider.tracer.start_span(
             name, context=None if inside else self.context, kind=trace.SpanKind.CLIENT, attributes=attributes
@@ -169,9 +164,6 @@ class Invocation:
 
     def _unfinished(self, span: Any, timeout: float) -> ReadableSpan:
         """A copy of an open span that ends now. The span itself goes on."""
-        from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415  # loaded by now
-        from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415
-
         attributes = {**_snapshot(span), "clew.unfinished": True}
         status = span.status
         if span is self.span:

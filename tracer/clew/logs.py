@@ -77,7 +77,10 @@ class Lines:
             from clew.failures import exception_attributes  # noqa: PLC0415  # only where something failed
 
             attributes = exception_attributes(error)
-        body = record.getMessage()
+        try:
+            body = record.getMessage()
+        except Exception:
+            body = str(record.msg)  # its arguments do not fit; logging itself says so on stderr
         self.add(int(record.created * 1e9), severity, record.levelname, body, scope=record.name, attributes=attributes)
 
     def add(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
 from clew.events import at, items, mapping, text
 from clew.guard import warn_once
 
@@ -36,8 +39,6 @@ class Propagation:
 
     def links(self, event: object) -> list[Link]:
         """Links to the senders of a batch's messages: several parents are none."""
-        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
-
         links = []
         records = items(mapping(event).get("Records"))
         for record in records if len(records) > 1 else ():
@@ -50,16 +51,10 @@ class Propagation:
         return [*links, *_xray_links(records)][:_MAX_LINKS]
 
     def _extract(self, carrier: Mapping[str, str]) -> Context | None:
-        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
-
         found: Context | None = None
         if self._global:
             found = self._extract_globally(carrier)
         elif "tracecontext" in self._names and "traceparent" in carrier:
-            from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
-                TraceContextTextMapPropagator,
-            )
-
             found = TraceContextTextMapPropagator().extract(carrier)
         if "baggage" in self._names and "baggage" in carrier and not self._global:
             from opentelemetry.baggage.propagation import W3CBaggagePropagator  # noqa: PLC0415  # rarely sent
@@ -119,8 +114,6 @@ def _xray_links(records: list[Any]) -> list[Link]:
     Only links: where X-Ray made the header its parent is a segment that no collector of ours has, and a parent that
     never comes would tear the invocation from its trace.
     """
-    from opentelemetry import trace  # noqa: PLC0415  # loaded by now
-
     links = {}
     for record in records[:_MAX_LINKS]:
         header = text(at(record, "attributes", "AWSTraceHeader"))

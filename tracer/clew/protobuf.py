@@ -87,8 +87,18 @@ def key_values(tag: bytes, items: Mapping[str, object], depth: int = 0) -> bytes
     for name, value in items.items():
         key = _keys.get(name)
         if key is None:
-            key = block(b"\x0a", utf8(str(name)))
+            key = block(b"\x0a", utf8(str(name))) + b"\x12"
             if len(_keys) < _MAX_CACHED_KEYS:
                 _keys[name] = key
-        parts.append(block(tag, key + block(b"\x12", any_value(value, depth))))
+        if type(value) is str:
+            # Three quarters of all attributes: without the calls below it is done in half the time.
+            data = utf8(value)
+            size = len(data)
+            encoded = b"\x0a" + (_SMALL[size] if size < 128 else varint(size)) + data
+        else:
+            encoded = any_value(value, depth)
+        size = len(encoded)
+        pair = key + (_SMALL[size] if size < 128 else varint(size)) + encoded
+        size = len(pair)
+        parts.append(tag + (_SMALL[size] if size < 128 else varint(size)) + pair)
     return b"".join(parts)

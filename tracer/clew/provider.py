@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from opentelemetry import trace
+from opentelemetry.sdk import resources
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.version import __version__ as sdk_version
 
 from clew.version import VERSION
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Tracer
 
     from clew.settings import Settings
 
 
-class SpanBuffer:
+class SpanBuffer(SpanProcessor):
     """A span processor that keeps the spans of the running invocation: the open ones, and those that ended."""
 
     def __init__(self, max_spans: int) -> None:
@@ -28,9 +32,6 @@ class SpanBuffer:
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  # the SDK's signature
         self.open[span.get_span_context().span_id] = span
-
-    def _on_ending(self, span: Span) -> None:
-        """The SDK calls it on every processor; there is nothing to add to a span of others."""
 
     def on_end(self, span: ReadableSpan) -> None:
         context = span.context
@@ -66,13 +67,8 @@ class Provider:
     """The SDK's provider with our buffer in it."""
 
     def __init__(self, settings: Settings, attributes: dict[str, str | int | list[str]]) -> None:
-        hidden = {name: os.environ.pop(name) for name in settings.unreadable if name in os.environ}
-        try:
-            # Importing the SDK raises if a limit's variable is no number, and reads others again with its own warnings.
-            self.buffer = SpanBuffer(settings.max_spans)
-            self._provider = _provider(settings, attributes, self.buffer)
-        finally:
-            os.environ.update(hidden)
+        self.buffer = SpanBuffer(settings.max_spans)
+        self._provider = _provider(settings, attributes, self.buffer)
         self.tracer: Tracer = self._provider.get_tracer("clew", VERSION)
         self._shared = False
 
@@ -84,8 +80,6 @@ class Provider:
         if self._shared:
             return
         self._shared = True
-        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
-
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             trace.set_tracer_provider(self._provider)
 
@@ -95,12 +89,8 @@ class Provider:
 
 
 def _provider(
-    settings: Settings, attributes: dict[str, str | int | list[str]], processor: SpanProcessor | SpanBuffer
+    settings: Settings, attributes: dict[str, str | int | list[str]], processor: SpanProcessor
 ) -> TracerProvider:
-    from opentelemetry.sdk import resources  # noqa: PLC0415  # not for a function whose tracing is off
-    from opentelemetry.sdk.trace import SpanLimits, TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.version import __version__ as sdk_version  # noqa: PLC0415
-
     limits = settings.limits
     # Not Resource.create: its detectors are found through package metadata, which takes longer than all of this.
     resource = resources.Resource({"telemetry.sdk.version": sdk_version, **attributes})
@@ -119,13 +109,11 @@ def _provider(
             max_span_attribute_length=limits.get("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
         ),
     )
-    provider.add_span_processor(processor)  # type: ignore[arg-type]  # its methods, without importing the base class
+    provider.add_span_processor(processor)
     return provider
 
 
 def _sampler(settings: Settings) -> Sampler:
-    from opentelemetry.sdk.trace import sampling  # noqa: PLC0415
-
     samplers: dict[str, Sampler] = {
         "always_on": sampling.ALWAYS_ON,
         "always_off": sampling.ALWAYS_OFF,

@@ -29,6 +29,9 @@ _HARMLESS = re.compile(
     r"|token(count|type|use|s?used)|signatureversion|signatureversions"
     r"|xamzsignedheaders|bucketkeyenabled|authorizationtype|authenticationtype|authorizer"
 )
+# Text without any of these holds no key that `_SECRET` matches. Searched in lower case: ignoring case takes nine times
+# as long (6.2 against 0.7 µs for a queue's address).
+_HINT = re.compile("pass|pwd|secret|credential|token|auth|cookie|key|signature|jwt|bearer|connection|session")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 # `key=value`, `"key": "value"`, `'key': 'value'`, with an escaped quote for JSON inside JSON.
@@ -51,8 +54,6 @@ class Secrets:
         self._mask_keys = tuple(mask_keys)
         self._keep_keys = tuple(keep_keys)
         self._known: dict[str, bool] = {}
-        hint = "pass|pwd|secret|credential|token|auth|cookie|key|signature|jwt|bearer|connection|session"
-        self._hint = re.compile(hint, re.IGNORECASE)
 
     def named_by(self, key: str) -> bool:
         """Whether the value under `key` is to be masked. A key is judged once: the same few come again and again."""
@@ -75,7 +76,7 @@ class Secrets:
 
     def masked_text(self, text: str) -> str:
         """The text without the values of `key=value` and `key: value` pairs, and without passwords in addresses."""
-        if (self._mask_keys or self._hint.search(text)) and ("=" in text or ":" in text):
+        if ("=" in text or ":" in text) and (self._mask_keys or _HINT.search(text.lower())):
             text = _ASSIGNMENT.sub(self._masked_assignment, text)
         if "://" in text and "@" in text:
             text = _USER_INFO.sub(rf"\1:{MASK}@", text)

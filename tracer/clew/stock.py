@@ -6,6 +6,8 @@ import dataclasses
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import trace
+
 from clew.exporting import Exporter, LeanExporter
 from clew.guard import describe, muted, warn_once
 from clew.sender import Outcome
@@ -103,7 +105,6 @@ class _Mixed:
     def _sdk_record(self, record: LogRecord) -> Any:
         if self._logs is None:
             return None
-        from opentelemetry import trace  # noqa: PLC0415  # loaded by now
         from opentelemetry._logs import LogRecord as SdkRecord  # noqa: PLC0415  # only outside Lambda
         from opentelemetry._logs import SeverityNumber  # noqa: PLC0415
         from opentelemetry.sdk._logs import ReadableLogRecord  # noqa: PLC0415
