@@ -5,6 +5,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue
 from collector.domain.spans import (
     CLIENT,
     MAX_DEPTH,
+    Attributes,
     Event,
     LogRecord,
     Span,
@@ -12,6 +13,7 @@ from collector.domain.spans import (
     pick_attributes,
     read_attributes,
     read_logs,
+    read_span_ids,
     read_spans,
     read_value,
 )
@@ -95,7 +97,7 @@ def test_a_stored_span_is_read_whole() -> None:
             ended_ns=START_NS + 8 * MS,
             failed=True,
             status_message="it broke",
-            attributes=EVERYTHING,
+            attributes=Attributes(attributes(EVERYTHING)),
             events=(
                 Event(
                     "exception",
@@ -133,3 +135,18 @@ def test_a_log_record_without_a_time_of_its_own_has_the_observers() -> None:
     sent = log("x")
     sent.time_unix_nano, sent.observed_time_unix_nano = 0, START_NS
     assert [record.time_ns for record in read_logs(export_logs(sent))] == [START_NS]
+
+
+def test_only_the_spans_of_some_traces_are_read() -> None:
+    """A batch may hold many transactions; a page reads its own."""
+    body = export(spans=[span("a", id=1, trace=1), span("b", id=2, trace=2), span("c", id=3, trace=2)])
+    wanted = {trace_bytes(2)}
+    assert [found.name for found in read_spans(body, wanted)] == ["b", "c"]
+    assert list(read_span_ids(body, wanted)) == [(trace_bytes(2), span_bytes(2)), (trace_bytes(2), span_bytes(3))]
+
+
+def test_some_attributes_are_picked_without_the_others() -> None:
+    """A page that needs one attribute of 10,000 spans reads one of each."""
+    (found,) = read_spans(export(spans=[span("a", attrs={"x": 1, "y": 2})]))
+    assert found.attributes.pick(frozenset({"x"})) == {"x": 1}
+    assert (len(found.attributes), found.attributes["y"], sorted(found.attributes)) == (2, 2, ["x", "y"])
