@@ -63,6 +63,13 @@ def node_names(system: SystemMap) -> dict[str, str]:
     return functions | resources
 
 
+def verb(edge: MapEdge) -> str:
+    """What the source does to the target."""
+    if not edge.trigger:
+        return "calls"
+    return "sets off" if edge.target.startswith("function:") else "writes to"
+
+
 def _function(node: MapFunction, key: str, url: Callable[[int], str], *, dim: bool) -> Node:
     icon = function_icon(node.function)
     subtitle = f"{count(node.invocations)} inv."
@@ -99,8 +106,7 @@ def _edge(edge: MapEdge, names: dict[str, str], *, dim: bool) -> Edge:
         label[0] += f" · {share(edge.errors, edge.calls)} err"
     if edge.p95_ms is not None:
         label.append(f"p95 {milliseconds(edge.p95_ms)}")
-    verb = "sets off" if edge.trigger else "calls"
-    title = f"{names.get(edge.source, '')} {verb} {names.get(edge.target, '')}: {count(edge.calls)} times"
+    title = f"{names.get(edge.source, '')} {verb(edge)} {names.get(edge.target, '')}: {count(edge.calls)} times"
     title += f", {count(edge.errors)} failed" if edge.errors else ""
     if edge.average_ms is not None:
         title += f", {milliseconds(edge.average_ms)} on average, p95 {milliseconds(edge.p95_ms)}"

@@ -7,7 +7,7 @@ from flask import Blueprint, g, render_template, url_for
 from collector.store.queries.system_map import MapEdge, SystemMap, get_system_map
 from webapp.arguments import read_flag, read_text
 from webapp.store import connect
-from webapp.system_map.picture import draw_map, node_names
+from webapp.system_map.picture import draw_map, node_names, verb
 
 blueprint = Blueprint("system_map", __name__, template_folder="templates")
 
@@ -30,6 +30,7 @@ def show() -> str:
         picture=picture,
         left_out=left_out,
         names=node_names(system),
+        verb=verb,
         edges=_table(system, search, errors_only=errors_only),
         functions={f"function:{node.function.id}": node for node in system.functions},
         resources={f"resource:{node.resource.id}": node for node in system.resources},
