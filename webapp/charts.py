@@ -74,7 +74,7 @@ def axis_steps(largest: float, *, whole: bool = False) -> list[float]:
     step = next(factor * magnitude for factor in STEPS if factor * magnitude >= rough * 0.999999)
     if whole:
         step = max(1.0, math.ceil(step))
-    return [index * step for index in range(math.ceil(largest / step - 1e-9) + 1)]
+    return [index * step for index in range(max(1, math.ceil(largest / step - 1e-9)) + 1)]
 
 
 def _bars(
