@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, event
 
+from tests.collector.store.queries.stored import Store
 from tests.collector.store.queries.world import World
 
 
@@ -16,9 +17,8 @@ def world(database: Engine) -> World:
 
 
 @pytest.fixture
-def pages(reader: Engine) -> Engine:
-    """The engine that pages read with."""
-    return reader
+def store(database: Engine) -> Store:
+    return Store(database)
 
 
 @pytest.fixture
