@@ -40,9 +40,9 @@ class Settings(BaseSettings):
         description="Lambda's prices, in place of the table that comes along (`collector/domain/prices.toml`).",
     )
     max_body_bytes: int = Field(
-        16 * MIB,
+        8 * MIB,
         ge=1024,
-        description="Largest body of one export, as it is sent and as it is when decompressed. Larger ones get 413.",
+        description="Largest body of one export, as it is sent and as it is when decompressed. Larger ones get 413. JSON may have a quarter.",
     )
     max_queue_bytes: int = Field(
         64 * MIB,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _INPUT = 64 * 1024
 _OUTPUT = 1024 * 1024
 _MAX_MEMBERS = 1024  # of a gzip stream: a million empty ones would cost seconds
+_MAX_DRAINED = 64 * 1024 * 1024
 _GZIP = 31  # zlib's number for "gzip header, largest window"
 
 
@@ -27,6 +28,7 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
         grant.take(limit)  # it may become that long
         data: bytes = environ["wsgi.input"].read(limit + 1)
         if len(data) > limit:
+            _drain(environ)
             raise _too_large(limit)
         return data
     if not stated:
@@ -35,6 +37,7 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
         raise Refusal(400, "malformed", "The Content-Length is no number.")
     length = int(stated)
     if length > limit:
+        _drain(environ)
         raise _too_large(limit)
     grant.take(length)
     data = environ["wsgi.input"].read(length) if length else b""
@@ -83,6 +86,14 @@ def _gunzip(data: memoryview, limit: int, grant: Grant) -> bytes:
     if inflater is not None or not members:
         raise Refusal(400, "malformed", "The gzip body is cut short.")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _drain(environ: Mapping[str, Any]) -> None:
+    """Lets a client finish its body before it is answered: many look for an answer only then, and would see the
+    connection break instead. One that waits for leave to send (`Expect: 100-continue`) needs none of this."""
+    left = 0 if environ.get("HTTP_EXPECT", "").lower() == "100-continue" else _MAX_DRAINED
+    while left > 0 and (piece := environ["wsgi.input"].read(_INPUT)):
+        left -= len(piece)
 
 
 def _too_large(limit: int) -> Refusal:

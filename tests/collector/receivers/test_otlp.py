@@ -236,12 +236,21 @@ def test_a_fault_of_ours_is_500_and_logged(receiving: Receiving, caplog: pytest.
     assert "the secret detail" in caplog.text
 
 
-def test_an_oversize_body_is_refused_unread(receiving: Receiving) -> None:
-    """A Content-Length beyond the limit is answered 413 at once, without waiting for the body."""
+def test_a_client_learns_that_its_body_was_too_large(receiving: Receiving) -> None:
+    """A client that sends its whole body before it looks for an answer gets the 413 and not a broken connection."""
+    answer = receiving.send(bytes(30_000_000))
+
+    assert 413 == answer.status
+    assert f"{MAX_BODY} bytes" in status(answer).message
+
+
+def test_an_oversize_body_is_refused_before_it_is_sent(receiving: Receiving) -> None:
+    """A client that asks first is told that its body is too large, without sending it."""
     connection = receiving.connect()
     connection.putrequest("POST", "/v1/traces")
     connection.putheader("content-type", PROTOBUF)
     connection.putheader("content-length", str(MAX_BODY + 1))
+    connection.putheader("expect", "100-continue")
     connection.endheaders()
     response = connection.getresponse()
 
