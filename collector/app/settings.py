@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         8 * MIB,
         ge=1024,
-        description="Largest body of one export, as it is sent and as it is when decompressed. Larger ones get 413. JSON may have a quarter.",
+        description="Largest body of one export, sent and decompressed. Larger ones get 413. JSON may have a quarter.",
     )
     max_queue_bytes: int = Field(
         64 * MIB,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collector.receivers.refusal import Refusal
 
-SMALL = 64 * 1024  # such a body may hold what it likes: it comes to 9 MB at most
+SMALL = 512 * 1024  # such a body comes to 70 MB at most; walking one of 512 spans (250 kB) would cost a seventh
 _LARGE = 1024 * 1024  # from here on items are looked into, at 5 µs each; below, their fields come to 30 MB at most
 _BYTES_PER_ITEM = 32
 _BYTES_PER_FIELD = 6

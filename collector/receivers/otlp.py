@@ -16,7 +16,7 @@ from collector.domain.facts import Facts, Signal
 from collector.domain.intake import Intake, read_logs, read_traces
 from collector.receivers.answer import JSON, PROTOBUF, accepted, refused, respond
 from collector.receivers.body import decompress, read_body
-from collector.receivers.crowding import SMALL, refuse_crowded
+from collector.receivers.crowding import refuse_crowded
 from collector.receivers.otlp_json import logs_to_protobuf, traces_to_protobuf
 from collector.receivers.refusal import Code, Refusal
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collector.receivers.counters import Counters
 
 PREFIX = "/v1/"
+_LARGE = 64 * 1024
 JSON_SHARE = 4  # JSON may have a quarter of the size: it takes several times the memory, and ten times the time
 _SIGNALS = {"/v1/traces": Signal.TRACES, "/v1/logs": Signal.LOGS}
 
@@ -82,7 +83,7 @@ class OtlpReceiver:
                 self._counters.read(len(data), len(body))
                 # Parsing takes many times the body's size for a moment. Large ones do so one after the other, which
                 # costs no time: Python runs one thread at a time anyway.
-                with self._large if len(body) > SMALL else nullcontext():
+                with self._large if len(body) > _LARGE else nullcontext():
                     intake = self._read(signal, content_type, body)
                 if intake.facts.export.items:
                     self._submit(intake, len(body))

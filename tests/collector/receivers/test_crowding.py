@@ -110,7 +110,9 @@ def test_over_http(receive: Callable[..., Receiving]) -> None:
     crowded = gzip.compress(of_spans(field(2, b"") * MIB))
     assert len(crowded) < 10_000
     answer = receiving.send(crowded, headers={"content-encoding": "gzip"})
-    in_json = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 150_000}]}]}).encode()
+    in_json = json.dumps(
+        {"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 330_000}]}]}, separators=(",", ":")
+    ).encode()
 
     assert 413 == answer.status
     assert 413 == receiving.send(in_json, content_type="application/json").status
