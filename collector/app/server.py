@@ -3,8 +3,8 @@
 granian's public `Granian(...)` forks a worker process and supervises it. One process is what Clew promises, so the
 worker runs here instead, in the very way granian's own child process runs it:
 
-* two processes cost 11 MB more (52 MB against 31 MB resident with a bare callable, 33.5 MB against 31 MB when shared
-  pages are counted once), and a database opened before the fork must not be used after it;
+* two processes hold 52 MB resident with a bare callable, one holds 31 MB (with shared pages counted once, 33.5 and 31),
+  and a database opened before the fork must not be used after it;
 * a parent that is killed leaves its child behind, which goes on answering on the port with nobody to stop it;
 * granian listens with SO_REUSEPORT, so that a second server on the same port starts without an error and gets half of
   the connections. Here the socket is ours and the second one is refused.

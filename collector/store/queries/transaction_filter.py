@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, false, literal, or_, select, union
 
@@ -86,21 +85,25 @@ class TransactionFilter:
         return []
 
     def _with_function(self, connection: Connection, function_id: int) -> ColumnElement[bool]:
-        here = invocations.c.function_id == function_id
         if self._few(connection, function_stats, "function_id", function_id, "invocations"):
-            return _is_one_of(_of_invocations().where(here, invocations.c.started_ns >= nanoseconds(self.window)[0]))
-        return _some_invocation(here)
+            start_ns, _ = nanoseconds(self.window)
+            found = _of_invocations().where(
+                invocations.c.function_id == function_id, invocations.c.started_ns >= start_ns
+            )
+            return transactions.c.id.in_(found)
+        return _some_invocation(_by_trace(invocations.c.function_id) == function_id)
 
     def _with_issue(self, connection: Connection, issue_id: int) -> ColumnElement[bool]:
         occurred = issue_occurrences.c
-        found = (
-            select(memberships.c.transaction_id)
-            .join(issue_occurrences, occurred.trace_id == memberships.c.trace_id)
-            .where(occurred.issue_id == issue_id)
+        found = select(memberships.c.transaction_id).join(
+            issue_occurrences, occurred.trace_id == memberships.c.trace_id
         )
         if self._few(connection, issue_stats, "issue_id", issue_id, "occurrences"):
-            return _is_one_of(found.where(occurred.started_ns >= nanoseconds(self.window)[0]))
-        return found.where(memberships.c.transaction_id == transactions.c.id).exists()
+            start_ns, _ = nanoseconds(self.window)
+            return transactions.c.id.in_(found.where(occurred.issue_id == issue_id, occurred.started_ns >= start_ns))
+        return found.where(
+            memberships.c.transaction_id == transactions.c.id, _by_trace(occurred.issue_id) == issue_id
+        ).exists()
 
     def _with_resource(self, connection: Connection, resource_id: int) -> ColumnElement[bool]:
         """Calls have no index by resource or trace: they are found by time, within an invocation of a function that
@@ -126,7 +129,7 @@ class TransactionFilter:
         )
         return _some_invocation(
             and_(
-                invocations.c.function_id.in_(callers),
+                _by_trace(invocations.c.function_id).in_(callers),
                 or_(invocations.c.trigger_resource_id == resource_id, and_(invocations.c.calls > 0, called)),
             )
         )
@@ -150,8 +153,10 @@ def _some_invocation(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return _of_invocations().where(memberships.c.transaction_id == transactions.c.id, condition).exists()
 
 
-def _is_one_of(ids: Any) -> ColumnElement[bool]:
-    return transactions.c.id.in_(ids)
+def _by_trace(column: ColumnElement[int]) -> ColumnElement[int]:
+    """The column's value, but not its index: while walking transactions, the few rows of each one's traces are to be
+    looked at. SQLite, which keeps no statistics, would go through all of a function's for each transaction instead."""
+    return column + 0
 
 
 def _matches(connection: Connection, wanted: str) -> ColumnElement[bool]:
@@ -159,7 +164,7 @@ def _matches(connection: Connection, wanted: str) -> ColumnElement[bool]:
     digits = lowered.replace("-", "")
     is_id = bool(_ID.fullmatch(lowered)) and len(digits) >= ID_LENGTH
     if is_id and (ids := _transactions_of_id(connection, lowered, digits)):
-        return _is_one_of(ids)
+        return transactions.c.id.in_(ids)
     conditions = _calling_service(connection, wanted)
     in_invocation = [starts_with(connection, invocations.c.request_id, wanted)]
     in_invocation.extend(_running_or_triggered_by(connection, wanted))
@@ -203,7 +208,7 @@ def _running_or_triggered_by(connection: Connection, wanted: str) -> list[Column
     ).all()
     found = [contains(invocations.c.trigger, wanted)]
     if function_ids:
-        found.append(invocations.c.function_id.in_(function_ids))
+        found.append(_by_trace(invocations.c.function_id).in_(function_ids))
     if resource_ids:
         found.append(invocations.c.trigger_resource_id.in_(resource_ids))
     return found
