@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clew.secrets import MASK
+from clew.secrets import MASK, NAMES, VALUES
 
 if TYPE_CHECKING:
     from clew.secrets import Secrets
@@ -18,10 +18,8 @@ _MAX_NODES = 4000
 # JSON inside strings and bytes is parsed to be masked: about 1 ms for this many characters, summed over a payload.
 _MAX_PARSED = 131_072
 _MAX_INT_BITS = 1024
-_NAMES = ("Name", "name", "Key", "key", "ParameterKey")
 # A dict without any of these hides nothing by its neighbours: most, and told in 0.2 µs.
-_NEIGHBOURS = frozenset({*_NAMES, "isBase64Encoded", "data"})
-_VALUES = ("Value", "value", "ParameterValue", "StringValue", "stringValue")
+_NEIGHBOURS = frozenset({*NAMES, "isBase64Encoded", "data"})
 
 # Only what `_Walk` made goes in: plain JSON without cycles.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -274,10 +272,10 @@ def _hidden_values(value: dict[Any, Any], secrets: Secrets) -> dict[str, str]:
     if len(value) > 32:
         return {}
     hidden = {}
-    for name in _NAMES:
+    for name in NAMES:
         named = value.get(name)
         if type(named) is str and secrets.named_by(named):
-            hidden.update({key: MASK for key in _VALUES if key in value})
+            hidden.update({key: MASK for key in VALUES if key in value})
     encoded = "body" if value.get("isBase64Encoded") is True else "data"
     if encoded == "body" or "sequenceNumber" in value or "recordId" in value or len(value) == 1:
         content = value.get(encoded)

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MASK = "****"
+# Fields whose value names what the value of another is: `{"Name": "password", "Value": "…"}`.
+NAMES = ("Name", "name", "Key", "key", "ParameterKey")
+VALUES = ("Value", "value", "ParameterValue", "StringValue", "stringValue")
 _MAX_REMEMBERED = 4096
 
 # Matched anywhere in the key in lower case without separators: `X-Api-Key` is `xapikey`.
@@ -20,7 +23,7 @@ _SECRET = re.compile(
 _HARMLESS = re.compile(
     r"(s3|object|output|input|source|target|destination|partition|sort|hash|range|primary|foreign|index|routing"
     r"|dedup(lication)?|idempotency|group|cache|start|bucket|file|image|media|last|lastevaluated|exclusivestart"
-    r"|explicithash|max|unprocessed|processed|cloudformation|record|message|ordering|event|row|map|tag)?keys?"
+    r"|explicithash|max|unprocessed|processed|cloudformation|record|message|ordering|event|row|map|tag)*keys?"
     r"|key(count|words?|board|schema|marker|prefix|name|type|usage|conditions?|conditionexpression|path|filter|schemas)"
     r"|\w*keyword\w*|nextkeymarker|maxkeys|keycount|monkey|turkey|hotkeys?|tagkeys"
     r"|(next|continuation|nextcontinuation|pagination|page|nextpage|starting|clientrequest|client|nextforward"
@@ -34,13 +37,13 @@ _HARMLESS = re.compile(
 _HINT = re.compile("pass|pwd|secret|credential|token|auth|cookie|key|signature|jwt|bearer|connection|session")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 
-# `key=value`, `"key": "value"`, `'key': 'value'`, with an escaped quote for JSON inside JSON.
-_ASSIGNMENT = re.compile(
-    r"""(?P<key>[A-Za-z_][\w.\-\[\]]{0,127})(?P<between>\\*["']?\s*[:=]\s*)"""
-    r"""(?P<value>\\*"(?:[^"\\]|\\.)*"?|\\*'(?:[^'\\]|\\.)*'?|(?:(?:bearer|basic|digest)\s+)?[^\s,;&}\])"']+)""",
-    re.IGNORECASE,
+# `key=value`, `"key": "value"` and `'key': 'value'`, their quotes escaped where JSON is inside JSON.
+_KEY = re.compile(r"""([A-Za-z_][\w.\-\[\]]{0,127})\\*["']?\s*[:=]\s*""")
+_VALUE = re.compile(
+    r"""\\*"(?:[^"\\]|\\.)*"?|\\*'(?:[^'\\]|\\.)*'?|(?:(?i:bearer|basic|digest)\s+)?[^\s,;&}\])"']+""", re.DOTALL
 )
-_USER_INFO = re.compile(r"(?<=://)([^\s/@:]*):([^\s/@]+)@")
+# Also where the text was cut before the @: what follows a host's colon is its port or no host's.
+_USER_INFO = re.compile(r"""(?<=://)(?!\[)([^\s/@:"'\\]*):(?!\d+(?:[^\w@]|$))([^\s/@"'\\]+)""")
 
 
 class Secrets:
@@ -77,12 +80,25 @@ class Secrets:
     def masked_text(self, text: str) -> str:
         """The text without the values of `key=value` and `key: value` pairs, and without passwords in addresses."""
         if ("=" in text or ":" in text) and (self._mask_keys or _HINT.search(text.lower())):
-            text = _ASSIGNMENT.sub(self._masked_assignment, text)
-        if "://" in text and "@" in text:
-            text = _USER_INFO.sub(rf"\1:{MASK}@", text)
+            text = self._masked_assignments(text)
+        if "://" in text:
+            text = _USER_INFO.sub(rf"\1:{MASK}", text)
         return text
 
-    def _masked_assignment(self, match: re.Match[str]) -> str:
-        if not self.named_by(match["key"]):
-            return match[0]
-        return match["key"] + match["between"] + MASK
+    def _masked_assignments(self, text: str) -> str:
+        parts = []
+        shown = position = 0
+        named = False
+        while (found := _KEY.search(text, position)) is not None:
+            position = found.end()  # what follows a harmless key may hold a secret one
+            key = found[1]
+            if not self.named_by(key) and not (named and key in VALUES):
+                name = _VALUE.match(text, position) if key in NAMES else None
+                named = named or (name is not None and self.named_by(name[0].strip("\\\"'")))
+                continue
+            parts += [text[shown:position], MASK]
+            if text[position : position + 1] in {"{", "["}:
+                return "".join(parts)  # where it ends cannot be told: this is no JSON
+            value = _VALUE.match(text, position)
+            shown = position = value.end() if value is not None else position
+        return "".join([*parts, text[shown:]]) if parts else text

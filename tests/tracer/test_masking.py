@@ -1,0 +1,163 @@
+"""Secrets stay in the function: whatever the payload's shape, what is under a secret's key is not exported."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew.payload import Renderer, _Walk
+from clew.secrets import Secrets
+
+if TYPE_CHECKING:
+    from tests.tracer.sink import Sink
+
+SECRET = "hunter2"
+SECRET_KEYS = st.sampled_from(
+    ["password", "DB_PASSWORD", "apiKey", "x-api-key", "Authorization", "SessionToken", "client_secret", "Set-Cookie",
+     "privateKey", "X-Amz-Security-Token", "awsSecretAccessKey", "refresh_token", "passphrase", "credentials"]
+)  # fmt: skip
+HARMLESS_KEYS = st.sampled_from(
+    ["id", "Key", "key", "name", "NextToken", "Records", "body", "items", "user agent", "ä"]
+)
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.binary(max_size=8))
+
+
+def wrapped(planted: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Ways in which a payload holds another: plainly, as JSON text, as bytes, cut short, or more than once."""
+    compact = planted.map(lambda value: json.dumps(value, default=str))
+    return st.one_of(
+        st.dictionaries(HARMLESS_KEYS, st.one_of(VALUES, planted), min_size=1, max_size=4),
+        st.lists(st.one_of(VALUES, planted), min_size=1, max_size=4),
+        st.tuples(planted, VALUES),
+        compact,
+        compact.map(str.encode),
+        compact.map(lambda text: f"  {text}"),
+        compact.map(lambda text: text[: text.rfind(SECRET) + len(SECRET)]),
+        compact.map(lambda text: f"got {text} from there"),
+        planted.map(repr),
+    )
+
+
+PLANTED = st.one_of(
+    st.dictionaries(SECRET_KEYS, st.just(SECRET), min_size=1, max_size=2),
+    st.builds(lambda key: {key: {"S": SECRET}}, SECRET_KEYS),
+    st.builds(lambda key: {key: [SECRET, {"x": SECRET}]}, SECRET_KEYS),
+    st.builds(lambda key: {"Name": key, "Value": SECRET}, SECRET_KEYS),
+    st.builds(lambda key: {"url": f"https://a.example/?x=1&{key.replace(' ', '')}={SECRET}&y=2"}, SECRET_KEYS),
+    st.just({"url": f"postgres://user:{SECRET}@db.example/x"}),
+    st.just({"body": f"grant_type=password&password={SECRET}"}),
+)
+
+
+@given(st.recursive(PLANTED, wrapped, max_leaves=6), st.sampled_from([64, 2048]))
+def test_no_planted_secret_is_rendered(payload: Any, limit: int) -> None:
+    """A secret under its key does not come through, however it is wrapped and wherever the text is cut."""
+    rendered = Renderer(Secrets(), limit).render(payload)
+
+    assert SECRET not in rendered.cut(limit)
+
+
+@given(
+    st.recursive(VALUES, lambda inner: st.one_of(st.lists(inner), st.dictionaries(HARMLESS_KEYS, inner)), max_leaves=20)
+)
+def test_what_holds_no_secret_is_rendered_whole(payload: Any) -> None:
+    """The text of a payload without secrets is its JSON; what JSON has no type for is described."""
+    rendered = Renderer(Secrets(), 1_000_000).render(payload)
+
+    def same(given: Any, shown: Any) -> bool:
+        if isinstance(given, dict):
+            return list(given) == list(shown) and all(same(given[key], shown[key]) for key in given)
+        if isinstance(given, list):
+            return len(given) == len(shown) and all(map(same, given, shown))
+        if isinstance(given, bytes) or (isinstance(given, float) and given - given != 0):
+            return isinstance(shown, str)
+        return bool(given == shown) or "\ud800" <= max(str(given), default="") <= "\udfff"
+
+    text = rendered.cut(1_000_000)
+    assert rendered.measured
+    assert rendered.size == len(text.encode())
+    assert same(payload, json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["Key", "key", "Keys", "NextToken", "ContinuationToken", "partitionKey", "KeyConditionExpression", "MaxKeys",
+     "inputTokens", "keyword", "monkey", "SignatureVersion", "s3ObjectKey", "OutputKey", "ClientRequestToken"],
+)  # fmt: skip
+def test_keys_that_only_sound_secret_are_kept(key: str) -> None:
+    """Places, pages and counts are what a reader of a payload looks for."""
+    assert Renderer(Secrets(), 100).render({key: "shown"}).cut(100) == f'{{"{key}":"shown"}}'
+
+
+def test_the_team_decides_about_keys_of_its_own() -> None:
+    """Its patterns add to the defaults, and its exceptions take from the defaults."""
+    secrets = Secrets([re.compile("^patient", re.IGNORECASE)], [re.compile("^publicKey$")])
+
+    text = Renderer(secrets, 1000).render({"PatientName": "x", "publicKey": "y", "password": "z"}).cut(1000)
+
+    assert json.loads(text) == {"PatientName": "****", "publicKey": "y", "password": "****"}
+
+
+def test_base64_is_not_shown(sink: Sink, trace: Any) -> None:
+    """A body in base64 cannot be masked by key, so that it is not kept."""
+    event = {"isBase64Encoded": True, "body": "eyJwYXNzd29yZCI6ImgifQ==", "headers": {"x": "y"}}
+    trace(lambda event, context: None)(event, None)
+
+    assert b"eyJwYXNzd29yZCI" not in sink.received[0].body
+
+
+def test_a_cut_tells_the_length_of_the_whole() -> None:
+    """Exactly where the whole was measured, and at least how much where it was not."""
+    renderer = Renderer(Secrets(), 100)
+
+    assert renderer.render(["abcdefg"] * 3).cut(20) == '["abcdefg","abcdefg"…[cut: 31 bytes]'
+    assert renderer.render("x" * 5_000_000).cut(5) == '"xxxx…[cut: 5000002+ bytes]'
+
+
+def test_a_huge_payload_costs_no_more_than_what_is_kept_of_it() -> None:
+    """Twenty megabytes of records are walked until the limit is reached."""
+    record = {"body": json.dumps({"order": list(range(50))}), "attributes": {"a": "b" * 100}}
+    event = {"Records": [dict(record) for _ in range(50_000)]}
+    walk = _Walk(Secrets(), 4096)
+    walk.value(event, 0)
+    payload = Renderer(Secrets(), 4096).render(event)
+
+    assert walk.nodes < 5000
+    assert 3000 < len(payload.text) <= 4096
+    assert not payload.measured
+
+
+def test_hostile_values_are_described() -> None:
+    """Nothing of an object is called but its class, and depth, size and cycles end somewhere."""
+
+    class Hostile:
+        def __repr__(self) -> str:
+            raise AssertionError
+
+        __str__ = __repr__
+
+    class Body:
+        def read(self) -> bytes:
+            raise AssertionError
+
+    loop: list[Any] = []
+    loop.append(loop)
+    deep: Any = 1
+    for _ in range(10_000):
+        deep = [deep]
+    renderer = Renderer(Secrets(), 4096)
+
+    assert renderer.render({"a": Hostile(), "b": Body(), (1, 2): {3}}).cut(999) == (
+        '{"a":"[Hostile]","b":"[stream]","[tuple]":[3]}'
+    )
+    assert "[deeper]" in renderer.render(loop).cut(999)
+    assert "[deeper]" in renderer.render(deep).cut(999)
+    assert renderer.render(b"\xff\xfe").cut(99) == '"[binary: 2 bytes]"'
+    assert renderer.render(b"x" * 1_000_000).cut(3) == '"xx…[cut: 1000000+ bytes]'
+    assert renderer.render(10**9999).cut(99) == '"[integer]"'
+    assert renderer.render("\ud800").cut(99) == '"?"'
