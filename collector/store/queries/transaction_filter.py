@@ -1,23 +1,25 @@
 """Which transactions a page asks for: the filters of the Transactions page as conditions on `transactions`.
 
-A filter by function or issue looks for something rare or something frequent, and needs a different plan for each.
-Walking transactions from the newest, asking each whether it matches, ends after a page of the frequent; for the rare it
-would read everything. Starting from the few rows of the rare is as cheap; for the frequent it would read everything.
-The rollups tell which it is. With FEW at 5,000 either way reads some 10,000 rows of a million.
+A filter by function, issue, resource or name looks for something rare or something frequent, and a page of the newest
+needs a different plan for each. Walking transactions from the newest, asking each whether it matches, ends after a page
+of the frequent; for the rare it would read everything. Starting from the few rows of the rare is as cheap; for the
+frequent it would read them all. The rollups tell which it is: with FEW at 5,000 either way reads some 10,000 rows of a
+million. A sum over all that match has no early end, so it always starts from what is looked for.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, false, literal, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, false, literal, or_, select, union_all
 
-from collector.domain.facts import Result
+from collector.domain.facts import Direction, Result
 from collector.store.queries.common import TimeRange
 from collector.store.queries.lookups import contains, searchable, starts_with, storable
-from collector.store.queries.windows import HOUR_S, nanoseconds, total
+from collector.store.queries.windows import HOUR_S, NS, nanoseconds, total
 from collector.store.tables import (
     calls,
     edge_stats,
@@ -32,12 +34,15 @@ from collector.store.tables import (
 )
 
 FEW = 5_000
-MOST_IDS = 1_000  # transactions that one searched id may lead to
+MOST_IDS = 1_000  # transactions that the beginning of an id may lead to
 MOST_NAMES = 1_000  # functions, resources and services that a searched name may mean
-ID_LENGTH = 8  # hexadecimal digits from which on a search is for an id alone: shorter ones may be a part of a name
+SHORTEST_ID = 4  # characters: the beginnings of ids that are shorter would match everything
+SURE_ID = 8  # characters from which on what begins an id is taken for nothing else
+
+# Kinds of triggers that may come without a resource, by whose service the others are found.
+_BARE_TRIGGERS = ("alb", "apigateway", "datasource", "direct", "function_url", "http", "messaging", "schedule")
 
 _HEX = re.compile(r"[0-9a-f]{1,32}")
-_ID = re.compile(r"[0-9a-f-]*")
 
 
 class Outcome(StrEnum):
@@ -58,20 +63,21 @@ class TransactionFilter:
     outcome: Outcome = Outcome.ANY
     search: str = ""
 
-    def conditions(self, connection: Connection) -> list[ColumnElement[bool]] | None:
-        """What `transactions` rows must meet, all of it; None: nothing can."""
+    def conditions(self, connection: Connection, *, every: bool = False) -> list[ColumnElement[bool]] | None:
+        """What `transactions` rows must meet, all of it; None: nothing can. `every`: all that match will be read."""
         if not (storable(self.function_id) and storable(self.resource_id) and storable(self.issue_id)):
             return None
         start_ns, end_ns = nanoseconds(self.window)
         found = [transactions.c.started_ns >= start_ns, transactions.c.started_ns < end_ns, *self._outcome()]
+        search = _Search(connection, start_ns, every)
         if self.function_id is not None:
-            found.append(self._with_function(connection, self.function_id))
+            found.append(search.running([self.function_id]))
         if self.issue_id is not None:
-            found.append(self._with_issue(connection, self.issue_id))
+            found.append(search.failing(self.issue_id))
         if self.resource_id is not None:
-            found.append(self._with_resource(connection, self.resource_id))
+            found.append(search.reaching(self.resource_id))
         if wanted := searchable(self.search):
-            found.append(_matches(connection, wanted))
+            found.append(search.matching(wanted))
         return found
 
     def _outcome(self) -> list[ColumnElement[bool]]:
@@ -84,73 +90,134 @@ class TransactionFilter:
                 return [transactions.c.failed_invocations > 0]
         return []
 
-    def _with_function(self, connection: Connection, function_id: int) -> ColumnElement[bool]:
-        if self._few(connection, function_stats, "function_id", function_id, "invocations"):
-            start_ns, _ = nanoseconds(self.window)
-            found = _of_invocations().where(
-                invocations.c.function_id == function_id, invocations.c.started_ns >= start_ns
-            )
-            return transactions.c.id.in_(found)
-        return _some_invocation(_by_trace(invocations.c.function_id) == function_id)
 
-    def _with_issue(self, connection: Connection, issue_id: int) -> ColumnElement[bool]:
+class _Search:
+    """Looks for transactions with something in them."""
+
+    def __init__(self, connection: Connection, start_ns: int, every: bool) -> None:
+        self._connection = connection
+        # No upper end: what a transaction set off may follow the window's end.
+        self._start_ns = start_ns
+        self._first_hour = start_ns // NS // HOUR_S * HOUR_S
+        self._every = every
+
+    def running(self, function_ids: Sequence[int], condition: ColumnElement[bool] | None = None) -> ColumnElement[bool]:
+        """With an invocation of one of these functions, which meets the condition."""
+        ran, conditions = invocations.c, [] if condition is None else [condition]
+        found = select(memberships.c.transaction_id).join(invocations, ran.trace_id == memberships.c.trace_id)
+        if self._starts_here(function_stats, "function_id", function_ids, "invocations"):
+            rare = found.where(ran.function_id.in_(function_ids), ran.started_ns >= self._start_ns, *conditions)
+            return transactions.c.id.in_(rare)
+        return found.where(
+            memberships.c.transaction_id == transactions.c.id,
+            _by_trace(ran.function_id).in_(function_ids),
+            *conditions,
+        ).exists()
+
+    def failing(self, issue_id: int) -> ColumnElement[bool]:
+        """With an occurrence of the issue."""
         occurred = issue_occurrences.c
         found = select(memberships.c.transaction_id).join(
             issue_occurrences, occurred.trace_id == memberships.c.trace_id
         )
-        if self._few(connection, issue_stats, "issue_id", issue_id, "occurrences"):
-            start_ns, _ = nanoseconds(self.window)
-            return transactions.c.id.in_(found.where(occurred.issue_id == issue_id, occurred.started_ns >= start_ns))
+        if self._starts_here(issue_stats, "issue_id", [issue_id], "occurrences"):
+            return transactions.c.id.in_(
+                found.where(occurred.issue_id == issue_id, occurred.started_ns >= self._start_ns)
+            )
         return found.where(
             memberships.c.transaction_id == transactions.c.id, _by_trace(occurred.issue_id) == issue_id
         ).exists()
 
-    def _with_resource(self, connection: Connection, resource_id: int) -> ColumnElement[bool]:
-        """Calls have no index by resource or trace: they are found by time, within an invocation of a function that
-        is known to have called the resource."""
+    def reaching(self, resource_id: int) -> ColumnElement[bool]:
+        """With a call to the resource, or triggered by it.
+
+        Calls have no index by resource or trace: they are found by time, within an invocation of a function that is
+        known to have called the resource.
+        """
+        ran = invocations.c
+        called = exists().where(
+            calls.c.started_ns >= ran.started_ns,
+            calls.c.started_ns <= ran.started_ns + ran.duration_ns,
+            calls.c.trace_id == ran.trace_id,
+            calls.c.resource_id == resource_id,
+        )
+        return self._around(
+            [resource_id],
+            {Direction.CALLS, Direction.TRIGGERS},
+            or_(ran.trigger_resource_id == resource_id, and_(ran.calls > 0, called)),
+        )
+
+    def matching(self, wanted: str) -> ColumnElement[bool]:
+        """With an id that begins with the text, or the text in the name of a function, service or trigger."""
+        ids = self._of_id(wanted)
+        if ids and len(wanted) >= SURE_ID:
+            return transactions.c.id.in_(ids)
+        function_ids = self._ids(functions.c.id, contains(functions.c.name, wanted))
+        trigger_ids = self._ids(
+            resources.c.id, or_(contains(resources.c.name, wanted), contains(resources.c.service, wanted))
+        )
+        services = self._connection.scalars(
+            select(resources.c.service).where(contains(resources.c.service, wanted)).distinct().limit(MOST_NAMES)
+        )
+        kinds = [kind for kind in _BARE_TRIGGERS if wanted.lower() in kind]
+        # `services` is `s3 2,sqs 1`: a search for "2" must not find the counts.
+        listed = literal(",") + transactions.c.services
+        return or_(
+            transactions.c.id.in_(ids),
+            transactions.c.trigger.in_(kinds) if kinds else false(),
+            *(listed.contains(f",{service} ", autoescape=True) for service in services),
+            self.running(function_ids) if function_ids else false(),
+            self._around(trigger_ids, {Direction.TRIGGERS}, invocations.c.trigger_resource_id.in_(trigger_ids)),
+        )
+
+    def _around(
+        self, resource_ids: Sequence[int], directions: Collection[Direction], condition: ColumnElement[bool]
+    ) -> ColumnElement[bool]:
+        """With an invocation that meets the condition, of a function that has to do with these resources."""
         stats = edge_stats.c
-        callers = connection.scalars(
+        if not resource_ids:
+            return false()
+        neighbours = self._connection.scalars(
             select(stats.function_id)
             .where(
-                stats.resource_id == resource_id,
+                stats.resource_id.in_(resource_ids),
+                stats.direction.in_(directions),
                 stats.resolution == HOUR_S,
-                stats.start_s >= self._first_hour(),
+                stats.start_s >= self._first_hour,
             )
             .distinct()
             .limit(MOST_NAMES)
         ).all()
-        if not callers:
-            return false()
-        called = exists().where(
-            calls.c.started_ns >= invocations.c.started_ns,
-            calls.c.started_ns <= invocations.c.started_ns + invocations.c.duration_ns,
-            calls.c.trace_id == invocations.c.trace_id,
-            calls.c.resource_id == resource_id,
-        )
-        return _some_invocation(
-            and_(
-                _by_trace(invocations.c.function_id).in_(callers),
-                or_(invocations.c.trigger_resource_id == resource_id, and_(invocations.c.calls > 0, called)),
-            )
-        )
+        return self.running(neighbours, condition) if neighbours else false()
 
-    def _few(self, connection: Connection, table: Table, key: str, id: int, count: str) -> bool:
-        """Counted from the window's start to now: what a transaction set off may follow the window's end."""
+    def _of_id(self, wanted: str) -> Sequence[bytes]:
+        """Transactions by the beginning of their own, a trace's or a request's id: one seek in each one's index."""
+        if len(wanted) < SHORTEST_ID:
+            return ()
+        lowered = wanted.lower()
+        ran = invocations.c
+        requested = select(memberships.c.transaction_id).join(invocations, ran.trace_id == memberships.c.trace_id)
+        parts: list[Select[bytes]] = [
+            requested.where(starts_with(self._connection, ran.request_id, text)) for text in {wanted, lowered}
+        ]
+        if _HEX.fullmatch(lowered):
+            parts.append(select(memberships.c.transaction_id).where(_begins(memberships.c.trace_id, lowered)))
+            parts.append(select(transactions.c.id).where(_begins(transactions.c.id, lowered)))
+        # UNION ALL, so that a LIMIT ends it: the beginning of an id that is no id at all may match everything.
+        found = union_all(*parts).limit(MOST_IDS)
+        return list(dict.fromkeys(self._connection.scalars(found)))
+
+    def _ids(self, column: ColumnElement[int], condition: ColumnElement[bool]) -> Sequence[int]:
+        return self._connection.scalars(select(column).where(condition).limit(MOST_NAMES)).all()
+
+    def _starts_here(self, table: Table, key: str, ids: Sequence[int], count: str) -> bool:
+        """Whether what is looked for is so rare that its own rows are the place to start from."""
+        if self._every:
+            return True
         statement = select(total(table.c[count])).where(
-            table.c[key] == id, table.c.resolution == HOUR_S, table.c.start_s >= self._first_hour()
+            table.c[key].in_(ids), table.c.resolution == HOUR_S, table.c.start_s >= self._first_hour
         )
-        return connection.execute(statement).scalar_one() <= FEW
-
-    def _first_hour(self) -> int:
-        return nanoseconds(self.window)[0] // 1_000_000_000 // HOUR_S * HOUR_S
-
-
-def _of_invocations() -> Select[bytes]:
-    return select(memberships.c.transaction_id).join(invocations, invocations.c.trace_id == memberships.c.trace_id)
-
-
-def _some_invocation(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    return _of_invocations().where(memberships.c.transaction_id == transactions.c.id, condition).exists()
+        return self._connection.execute(statement).scalar_one() <= FEW
 
 
 def _by_trace(column: ColumnElement[int]) -> ColumnElement[int]:
@@ -159,56 +226,5 @@ def _by_trace(column: ColumnElement[int]) -> ColumnElement[int]:
     return column + 0
 
 
-def _matches(connection: Connection, wanted: str) -> ColumnElement[bool]:
-    lowered = wanted.lower()
-    digits = lowered.replace("-", "")
-    is_id = bool(_ID.fullmatch(lowered)) and len(digits) >= ID_LENGTH
-    if is_id and (ids := _transactions_of_id(connection, lowered, digits)):
-        return transactions.c.id.in_(ids)
-    conditions = _calling_service(connection, wanted)
-    in_invocation = [starts_with(connection, invocations.c.request_id, wanted)]
-    in_invocation.extend(_running_or_triggered_by(connection, wanted))
-    conditions.append(_some_invocation(or_(*in_invocation)))
-    if not is_id and _HEX.fullmatch(digits):
-        conditions.extend((_begins(transactions.c.id, digits), _trace_begins(digits)))
-    return or_(*conditions)
-
-
-def _transactions_of_id(connection: Connection, text: str, digits: str) -> list[bytes]:
-    """By trace, transaction or request id: one seek in each one's index."""
-    parts = [_of_invocations().where(starts_with(connection, invocations.c.request_id, text))]
-    if _HEX.fullmatch(digits):
-        parts.append(select(memberships.c.transaction_id).where(_begins(memberships.c.trace_id, digits)))
-        parts.append(select(transactions.c.id).where(_begins(transactions.c.id, digits)))
-    return list(connection.scalars(union(*parts).limit(MOST_IDS)))
-
-
 def _begins(column: ColumnElement[bytes], digits: str) -> ColumnElement[bool]:
     return column.between(bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f")))
-
-
-def _trace_begins(digits: str) -> ColumnElement[bool]:
-    return exists().where(memberships.c.transaction_id == transactions.c.id, _begins(memberships.c.trace_id, digits))
-
-
-def _calling_service(connection: Connection, wanted: str) -> list[ColumnElement[bool]]:
-    """By the service of a call. `services` is `s3 2,sqs 1`: a search for "2" must not find the counts."""
-    statement = select(resources.c.service).where(contains(resources.c.service, wanted)).distinct().limit(MOST_NAMES)
-    listed = literal(",") + transactions.c.services
-    return [listed.contains(f",{service} ", autoescape=True) for service in connection.scalars(statement)]
-
-
-def _running_or_triggered_by(connection: Connection, wanted: str) -> list[ColumnElement[bool]]:
-    """By the name of a function or of what triggered it, and by the kind of trigger."""
-    function_ids = connection.scalars(
-        select(functions.c.id).where(contains(functions.c.name, wanted)).limit(MOST_NAMES)
-    ).all()
-    resource_ids = connection.scalars(
-        select(resources.c.id).where(contains(resources.c.name, wanted)).limit(MOST_NAMES)
-    ).all()
-    found = [contains(invocations.c.trigger, wanted)]
-    if function_ids:
-        found.append(_by_trace(invocations.c.function_id).in_(function_ids))
-    if resource_ids:
-        found.append(invocations.c.trigger_resource_id.in_(resource_ids))
-    return found

@@ -86,8 +86,8 @@ def list_transactions(
     """Newest first. At most 500 rows.
 
     `function_id` and `issue_id` match any invocation of the transaction, not only its entry; `resource_id` any call
-    or trigger. `search` matches the start of a transaction, trace or request id, or a part of the name of a
-    function, service or trigger in it.
+    or trigger. `search` matches the start of a transaction, trace or request id (four characters or more), or
+    a part of the name of a function, service or trigger in it.
     """
     limit = min(max(limit, 1), MOST_PER_PAGE)
     where = TransactionFilter(window, function_id, resource_id, issue_id, outcome, search).conditions(connection)
@@ -122,7 +122,9 @@ def summarize_transactions(
 ) -> TransactionSummary:
     """Sums over the whole window, and bars of the same widths as the function page's."""
     buckets = chart_buckets(window)
-    where = TransactionFilter(window, function_id, resource_id, issue_id, outcome, search).conditions(connection)
+    where = TransactionFilter(window, function_id, resource_id, issue_id, outcome, search).conditions(
+        connection, every=True
+    )
     found: dict[int, tuple[int, int, int]] = {}
     if where is not None:
         bar = buckets.number(transactions.c.started_ns // NS).label("bar")
