@@ -8,6 +8,7 @@ import asyncio
 import functools
 import inspect
 import os
+import random
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,20 @@ def test_the_result_is_the_same_object(trace: Any) -> None:
     assert trace(lambda event, context: event)(event, None) is event
     assert trace(lambda event, context: result)({}, None) is result
     assert (event, result) == ({"password": "x"}, {"a": [1]})
+
+
+def test_a_seeded_random_is_the_functions_own(sink: Sink, trace: Any) -> None:
+    """The tracer draws no numbers from `random`, and its ids differ though the seed is the same."""
+
+    def handler(event: Any, context: Any) -> list[float]:
+        random.seed(7)
+        return [random.random() for _ in range(3)]
+
+    expected = handler({}, None)
+    traced = trace(handler)
+
+    assert traced({}, None) == traced({}, None) == expected
+    assert len({span.trace_id for span in sink.spans()}) == len({span.span_id for span in sink.spans()}) == 2
 
 
 def test_a_failing_tracer_is_not_noticed(trace: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:

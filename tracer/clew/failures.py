@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH120, PTH100  # pathlib is not in INIT otherwise
@@ -15,14 +16,17 @@ _MAX_MESSAGE = 4096
 _MAX_CHAIN = 20
 
 
-def exception_attributes(error: BaseException) -> dict[str, object]:
-    """OpenTelemetry's attributes of an exception. Its stack is cut in the middle: both ends tell most."""
+def exception_attributes(error: BaseException, clean: Callable[[str], str]) -> dict[str, str]:
+    """OpenTelemetry's attributes of an exception, its texts as `clean` leaves them.
+
+    A long stack is cut in the middle: both ends tell most.
+    """
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return {
         "exception.type": name,
-        "exception.message": message_of(error),
-        "exception.stacktrace": stack_of(error),
+        "exception.message": clean(message_of(error)),
+        "exception.stacktrace": clean(stack_of(error)),
     }
 
 

@@ -47,6 +47,7 @@ class Invocation:
         with Guard("reading the event"):
             self._trigger = find_trigger(event, engine.environment.region, self.account)
         function = settings.function_name or _text(context, "function_name") or name
+        self._start = engine.environment.first_invocation()
         started = time.time_ns()
         self._remaining = _remaining(context)
         self._deadline = time.time() + self._remaining if self._remaining is not None else None
@@ -84,7 +85,7 @@ class Invocation:
         return []
 
     def _describe(self, event: object, arn: str, parts: list[str]) -> None:
-        cold, init = self._engine.environment.first_invocation()
+        cold, init = self._start
         trigger = self._trigger
         attributes: dict[str, Any] = {
             "faas.trigger": trigger.faas,
@@ -215,12 +216,10 @@ class Invocation:
             return
         # Leaving the process is never a success in Lambda, whatever the exit status.
         name = "Runtime.ExitError" if isinstance(error, SystemExit) else type(error).__name__
-        attributes = failures.exception_attributes(error)
-        for key in ("exception.message", "exception.stacktrace"):
-            attributes[key] = self.clean(str(attributes[key]))
+        attributes = failures.exception_attributes(error, self.clean)
         self.span.set_attribute("error.type", name)
-        self.set_error(self.span, str(attributes["exception.message"]))
-        self.span.add_event("exception", attributes)  # type: ignore[arg-type]  # all of them are strings
+        self.set_error(self.span, attributes["exception.message"])
+        self.span.add_event("exception", attributes)
         self._set_payloads(self.payload_limit_on_error, None)
 
     def _set_payloads(self, limit: int, result: Payload | None) -> None:

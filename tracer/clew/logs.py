@@ -71,12 +71,12 @@ class Lines:
 
     def logged(self, record: logging.LogRecord) -> None:
         severity = next((number for level, number in _SEVERITIES if record.levelno >= level), _UNSET_SEVERITY)
-        attributes: dict[str, object] = {}
+        attributes: Mapping[str, object] = {}
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             from clew.failures import exception_attributes  # noqa: PLC0415  # only where something failed
 
-            attributes = exception_attributes(error)
+            attributes = exception_attributes(error, self._renderer.secrets.masked_text)
         try:
             body = record.getMessage()
         except Exception:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.sdk import resources
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
 
 from clew.version import VERSION
@@ -63,6 +65,20 @@ class SpanBuffer(SpanProcessor):
         return True
 
 
+class SystemIds(RandomIdGenerator):
+    """Ids from the system's randomness.
+
+    OpenTelemetry takes them from `random`: a function that seeds it would get other numbers than without the tracer,
+    and the same ids again and again; so would all environments restored from one snapshot.
+    """
+
+    def generate_span_id(self) -> int:
+        return int.from_bytes(os.urandom(8), "big") or 1
+
+    def generate_trace_id(self) -> int:
+        return int.from_bytes(os.urandom(16), "big") or 1
+
+
 class Provider:
     """The SDK's provider with our buffer in it."""
 
@@ -98,6 +114,7 @@ def _provider(
         sampler=_sampler(settings),
         resource=resource,
         shutdown_on_exit=False,
+        id_generator=SystemIds(),
         span_limits=SpanLimits(
             max_attributes=limits.get("OTEL_ATTRIBUTE_COUNT_LIMIT"),
             max_events=limits.get("OTEL_SPAN_EVENT_COUNT_LIMIT"),
