@@ -68,7 +68,7 @@ def durations(average: Sequence[Point], p95: Sequence[Point], bucket_s: int, now
 def axis_steps(largest: float, *, whole: bool = False) -> list[float]:
     """Two to five round values from 0 to above `largest`."""
     if largest <= 0:
-        return [0.0, 1.0]
+        return [0.0]
     rough = largest / 3
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * magnitude for factor in STEPS if factor * magnitude >= rough * 0.999999)
@@ -142,7 +142,7 @@ def _figure(
                 "tickformat": "%H:%M" if end - start <= 86_400_000 else "%-d %b %H:%M",
             },
             "yaxis": {
-                "range": [0, max(steps[-1], largest) * 1.04],
+                "range": [0, max(steps[-1], largest) * 1.04 or 1],
                 "fixedrange": True,
                 "tickvals": steps,
                 "ticktext": ["0", *(words(step) for step in steps[1:])],

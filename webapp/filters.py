@@ -27,6 +27,7 @@ def init_app(app: Flask) -> None:
         span_id=format_span_id,
         service_name=words.service_name,
         service_icon=words.service_icon,
+        brief=words.brief,
         trigger_name=words.trigger_name,
         resource_name=words.resource_name,
         function_icon=words.function_icon,

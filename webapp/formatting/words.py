@@ -114,3 +114,8 @@ def result_name(result: Result) -> str:
 
 def result_tone(result: Result) -> str:
     return {Result.OK: "ok", Result.ERROR: "error", Result.TIMEOUT: "timeout"}[result]
+
+
+def brief(text: str, length: int = 80) -> str:
+    """A name of any length for a place that holds so many letters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -2,6 +2,9 @@
 
 const STEP = 1.25;
 const MOST = 3;
+// Below this names cannot be read: then the graph scrolls instead.
+const SMALLEST = 0.6;
+const SMALLEST_ON_PHONE = 0.8;
 
 class View {
   constructor(box) {
@@ -22,7 +25,7 @@ class View {
     const room = this.box.clientWidth;
     const height = this.box.classList.contains("map") ? Math.max(innerHeight * 0.62, 320) : Infinity;
     const whole = Math.min(room / this.full.width, height / this.full.height, 1);
-    this.zoom(Math.max(whole, 0.6), 0, 0);
+    this.zoom(Math.max(whole, room < 700 ? SMALLEST_ON_PHONE : SMALLEST), 0, 0);
     this.box.scrollTo(0, 0);
   }
 
