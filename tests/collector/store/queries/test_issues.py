@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 from collector.store.queries import issues as module
 from collector.store.queries.common import TimeRange
 from collector.store.queries.issues import SORTS, issue_types, list_issues
+from tests.collector.domain import otlp
+from tests.collector.store.queries.stored import Store
 from tests.collector.store.queries.world import DAY, HOUR, MINUTE, NOON, World, trace
 
 
@@ -47,6 +49,18 @@ def test_what_did_not_occur_is_not_listed(world: World, page: Connection) -> Non
 
     assert (list_issues(page, later), issue_types(page, later)) == ([], [])
     assert len(list_issues(page, TimeRange(NOON, NOON + 1))) == 1
+
+
+def test_what_turned_out_not_to_have_happened_is_not_listed(store: Store, page: Connection) -> None:
+    """A timeout that was foreseen and did not come, as the invocation ended in time after all, is no issue."""
+    window = TimeRange(otlp.START_NS // otlp.MS, otlp.START_NS // otlp.MS + HOUR)
+    open_still = {"clew.unfinished": True, "error.type": "Sandbox.Timedout"}
+    store.traces(otlp.export(spans=[otlp.invocation(id=1, error="timed out", attrs=open_still)]))
+    assert len(list_issues(page, window)) == 1
+    page.rollback()
+    store.traces(otlp.export(spans=[otlp.invocation(id=1)]))
+
+    assert (list_issues(page, window), issue_types(page, window)) == ([], [])
 
 
 def test_the_example_is_a_transaction_not_a_trace(world: World, page: Connection) -> None:
