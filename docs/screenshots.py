@@ -111,10 +111,8 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def main(address: str, period: str = "1h") -> int:
+    # None: the one that Playwright itself fetched, or its message that there is none.
     chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if chromium is None:
-        sys.stderr.write("No Chromium found. Install one, or name it in the environment variable CHROMIUM.\n")
-        return 1
     SCREENS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)

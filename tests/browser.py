@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+DOWNLOADS = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
 DESKTOP, PHONE = (1440, 900), (390, 844)
 
 
 def find_chromium() -> str | None:
-    """The program that the environment variable CHROMIUM names, else the first that is installed."""
+    """The program that the environment variable CHROMIUM names, else the first that is installed, else Playwright's."""
     named = os.environ.get("CHROMIUM")
     if named:
         return named if Path(named).exists() else None
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+    installed = next((path for name in NAMES if (path := shutil.which(name))), None)
+    return installed or next((str(path) for path in sorted(DOWNLOADS.glob("chromium*/chrome-linux*/chrome"))), None)
 
 
 @contextmanager

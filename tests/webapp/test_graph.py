@@ -155,3 +155,18 @@ def test_failing_edges_are_drawn_over_the_others() -> None:
     edges = [Edge("a", "b", ("1",), "", failed=True), Edge("a", "c", ("2", "3"), "")]
 
     assert [False, True] == [drawn.edge.failed for drawn in draw(nodes, edges).edges]
+
+
+def test_labels_do_not_cover_each_other_where_there_is_room() -> None:
+    """A fan of edges from one node has its labels side by side."""
+    nodes = [Node(key, key, "", "function", "compute", "/") for key in "abcdefgh"]
+    edges = [Edge("a", key, ("1 234", "p95 40 ms"), "") for key in "bcdefgh"]
+    boxes = [
+        (line.x - line.width / 2, line.y - 6, line.x + line.width / 2, line.y + 6)
+        for drawn in draw(nodes, edges).edges
+        for line in drawn.label
+    ]
+
+    assert 14 == len(boxes)
+    for one, other in combinations(boxes, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]

@@ -14,10 +14,14 @@ from webapp.graph.layers import Graph
 from webapp.graph.layout import HEIGHT, WIDTH, Route, lay_out
 
 MARGIN = 16.0
+LINE = 13.0  # height of a label's line
 TITLE_WIDTH, SUBTITLE_WIDTH = 140.0, 142.0
 TITLE_CHAR, SUBTITLE_CHAR, LABEL_CHAR = 7.9, 6.5, 6.5  # px of a small letter at 12.5, 11 and 11 px
 LABEL_LIMIT = 170.0
 NARROW, WIDE = frozenset("ijltfrI.,:;'|!-() "), frozenset("mwMW@%")
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +112,12 @@ def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
         )
         for key, node in known.items()
     ]
+    taken: list[Box] = []
     drawn_edges = [
         DrawnEdge(
             edge,
             _path([(x + MARGIN, y + MARGIN) for x, y in layout.routes[key].points]),
-            _label(labels[key], layout.routes[key]),
+            _label(labels[key], layout.routes[key], taken),
         )
         for key, edge in between.items()
     ]
@@ -121,15 +126,29 @@ def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
     return Picture(layout.width + 2 * MARGIN, layout.height + 2 * MARGIN, drawn_nodes, drawn_edges)
 
 
-def _label(lines: Sequence[str], route: Route) -> list[Line]:
-    """Around the edge's line; clear of it, above or below, where another edge runs beside it."""
-    x, y = route.label[0] + MARGIN, route.label[1] + MARGIN
+def _label(lines: Sequence[str], route: Route, taken: list[Box]) -> list[Line]:
+    """Around the edge's line, where no other label is; clear of it where another edge runs beside it."""
     above, below = {0: (-9.0, 10.0), -1: (-22.0, -8.0), 1: (9.0, 23.0)}[route.side]
     # A single line stands next to its edge: that is the lower place only above a neighbour.
     tops = (above, below) if len(lines) > 1 else (below if route.side < 0 else above,)
-    return [
-        Line(line, x, y + top, text_width(line, LABEL_CHAR) + 8) for line, top in zip(lines, tops, strict=False) if line
+    widths = [text_width(line, LABEL_CHAR) + 8 for line in lines]
+    half = max(widths, default=0.0) / 2
+    boxes = [
+        (x + MARGIN - half, y + MARGIN + tops[0] - LINE / 2, x + MARGIN + half, y + MARGIN + tops[-1] + LINE / 2)
+        for x, y in route.labels
     ]
+    best = next((i for i, box in enumerate(boxes) if not any(_meet(box, other) for other in taken)), 0)
+    taken.append(boxes[best])
+    x, y = route.labels[best]
+    return [
+        Line(line, x + MARGIN, y + MARGIN + top, width)
+        for line, top, width in zip(lines, tops, widths, strict=False)
+        if line
+    ]
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def text_width(text: str, char: float) -> float:

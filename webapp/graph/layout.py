@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 198.0, 54.0  # of a node
 ROW_GAP, BEND_GAP = 38.0, 24.0
 LAYER_GAP, LABEL_PAD = 44.0, 26.0
+LABEL_STEPS = (0.5, 0.75, 0.3, 0.85)
 PART_GAP = 48.0  # between unconnected parts
 PAIR_SHIFT = 9.0  # half the distance of the two edges of a pair that points both ways
 FLAT = 1.7  # unconnected parts are put side by side until the whole is this much wider than high
@@ -25,13 +26,14 @@ FLAT = 1.7  # unconnected parts are put side by side until the whole is this muc
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Points where the edge bends, from its source's side to its target's, and where its label is centred.
+    """Points where the edge bends, from its source's side to its target's, and where its label may be centred, the
+    best place first.
 
     `side`: -1 or 1 for the upper and the lower edge of a pair that points both ways, else 0.
     """
 
     points: tuple[tuple[float, float], ...]
-    label: tuple[float, float]
+    labels: tuple[tuple[float, float], ...]
     side: int = 0
 
 
@@ -85,7 +87,7 @@ def _lay_out_part(part: Graph, whole: Graph, label_widths: Mapping[Edge, float])
         for left, y in stops:
             points += [(left, y), (left + WIDTH, y)]
         points.append((lefts[layer[end]], centre[end] - top + shift))
-        label = _label_point(points, forward.out_degree(start), forward.in_degree(end))
+        label = _label_points(points, forward.out_degree(start), forward.in_degree(end))
         routes[edge] = Route(tuple(reversed(points)) if back else tuple(points), label, side)
     nodes = {node: (lefts[layer[node]], centre[node] - HEIGHT / 2 - top) for node in ordered}
     return Layout(nodes, routes, lefts[-1] + WIDTH, bottom - top)
@@ -104,22 +106,28 @@ def _lefts(graph: Graph, layer: Mapping[str, int], label_widths: Mapping[Edge, f
     return lefts
 
 
-def _label_point(points: list[tuple[float, float]], leaving: int, arriving: int) -> tuple[float, float]:
-    """In the middle; nearer to the end where fewer edges meet, so that labels do not cover each other."""
+def _label_points(points: list[tuple[float, float]], leaving: int, arriving: int) -> tuple[tuple[float, float], ...]:
+    """In the middle of a gap between two layers, or nearer to the end where fewer edges meet; then other places."""
     if leaving > arriving:
-        (x1, y1), (x2, y2), t = points[-2], points[-1], 0.6
+        best = [(len(points) - 2, 0.6), (0, 0.5)]
     else:
-        (x1, y1), (x2, y2), t = points[0], points[1], 0.5 if leaving == arriving else 0.4
+        best = [(0, 0.5 if leaving == arriving else 0.4), (len(points) - 2, 0.5)]
+    # Every second stretch crosses a gap; those between run straight through a layer.
+    others = [(index, t) for t in LABEL_STEPS for index in range(len(points) - 1)]
+    return tuple(_on_curve(points[index], points[index + 1], t) for index, t in (*best, *others))
+
+
+def _on_curve(start: tuple[float, float], end: tuple[float, float], t: float) -> tuple[float, float]:
     # The edge is a cubic curve with its handles halfway; this is its point at t.
-    x = x1 + (x2 - x1) * (1.5 * t * (1 - t) + t**3)
-    y = y1 + (y2 - y1) * (3 * t * t - 2 * t**3)
+    x = start[0] + (end[0] - start[0]) * (1.5 * t * (1 - t) + t**3)
+    y = start[1] + (end[1] - start[1]) * (3 * t * t - 2 * t**3)
     return x, y
 
 
 def _loop(left: float, centre: float) -> Route:
     right = left + WIDTH
     points = ((right, centre - 12), (right + 30, centre - 12), (right + 30, centre + 12), (right, centre + 12))
-    return Route(points, (right + 30, centre))
+    return Route(points, ((right + 30, centre),))
 
 
 def _pack(parts: list[Layout]) -> Layout:
@@ -135,7 +143,7 @@ def _pack(parts: list[Layout]) -> Layout:
         nodes.update({node: (left + x, top + y) for node, (left, top) in part.nodes.items()})
         for edge, route in part.routes.items():
             points = tuple((px + x, py + y) for px, py in route.points)
-            routes[edge] = Route(points, (route.label[0] + x, route.label[1] + y), route.side)
+            routes[edge] = Route(points, tuple((lx + x, ly + y) for lx, ly in route.labels), route.side)
         width = max(width, x + part.width)
         x, shelf = x + part.width + PART_GAP, max(shelf, part.height)
     return Layout(nodes, routes, width, y + shelf)

@@ -23,10 +23,12 @@ class View {
   /** As much of it as fits the width, no larger than drawn and no smaller than readable. */
   fit() {
     const room = this.box.clientWidth;
-    const height = this.box.classList.contains("map") ? Math.max(innerHeight * 0.62, 320) : Infinity;
+    const height = Math.max(innerHeight * (this.box.classList.contains("map") ? 0.62 : 0.4), 280);
     const whole = Math.min(room / this.full.width, height / this.full.height, 1);
     this.zoom(Math.max(whole, room < 700 ? SMALLEST_ON_PHONE : SMALLEST), 0, 0);
-    this.box.scrollTo(0, 0);
+    // A transaction begins at the left, in the middle of what does not fit; a map has no beginning.
+    const below = this.box.classList.contains("map") ? 0 : this.box.scrollHeight - this.box.clientHeight;
+    this.box.scrollTo(0, below / 2);
   }
 
   zoom(scale, x, y) {
