@@ -13,7 +13,10 @@ import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Self
 
 ROOT = Path(__file__).parents[2]
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"

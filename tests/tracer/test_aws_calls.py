@@ -169,3 +169,27 @@ def test_payloads_can_be_left_out(sink: Sink, trace: Any, aws: str) -> None:
     run(trace, lambda: queue.create_queue(QueueName="q") and None, CLEW_CAPTURE_PAYLOADS="false")
     for span in sink.spans():
         assert not {"clew.request", "clew.response", "clew.event", "clew.return_value"} & set(attributes(span))
+
+
+def test_requests_on_the_wire_are_what_they_were(trace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Body and headers of a request are the same with and without the tracer, X-Ray's header included."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "transcribe")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1")
+    recorder = Sink()
+    recorder.response_body = b"{}"
+    queue = client("sqs", recorder.url)
+
+    def handler() -> Any:
+        return queue.send_message(QueueUrl=f"{recorder.url}/123456789012/orders", MessageBody='{"password": "x"}')
+
+    handler()
+    run(trace, handler)
+    recorder.close()
+    plain, traced = recorder.received
+    different = {"amz-sdk-invocation-id", "x-amz-date", "authorization"}
+
+    assert plain.body == traced.body
+    assert plain.headers["x-amzn-trace-id"].startswith("Root=1-5759e988")
+    assert {name: value for name, value in plain.headers.items() if name not in different} == {
+        name: value for name, value in traced.headers.items() if name not in different
+    }
