@@ -35,9 +35,9 @@ def find_pages(page: Page, address: str, period: str) -> dict[str, str]:
     page.goto(f"{address}/?sort=errors&range={period}")
     function = _address(page.locator("tbody .row-link").first, "a function")
     # A failure in a call shows more than one in the function's own code.
-    failed = _first(page, f"{listing}&outcome=failed", ".cause [data-span] >> nth=0", "a failed transaction")
+    failed = _first(page, f"{listing}&outcome=failed", ".waterfall .span.call.failed", "a failed call")
     page.goto(failed)
-    failing_span = page.locator(".waterfall .span.call.failed, .waterfall .span.failed").first
+    failing_span = page.locator(".waterfall .span.call.failed").first
     key = failing_span.get_attribute("data-span")
     return {
         "functions": f"{address}/?range={period}",
@@ -110,7 +110,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)
 
 
-def main(address: str, period: str = "1h") -> int:
+def main(address: str, period: str = "15m") -> int:
     # None: the one that Playwright itself fetched, or its message that there is none.
     chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     SCREENS.mkdir(exist_ok=True)

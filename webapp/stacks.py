@@ -14,6 +14,8 @@ LIBRARY = re.compile(
     r"|<frozen |node:internal|/botocore/|/boto3/|/clew/"
 )
 LONGEST_LINE = 1000
+TASK_ROOT = "/var/task/"  # where Lambda puts a function's code
+FOLDERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,14 @@ class Frame:
     line: int
     name: str
     code: str
+
+    @property
+    def place(self) -> str:
+        """The file as its author knows it: within the deployment package, else its last folders."""
+        if self.file.startswith(TASK_ROOT):
+            return self.file.removeprefix(TASK_ROOT)
+        parts = self.file.split("/")
+        return self.file if len(parts) <= FOLDERS + 1 else "/".join(["…", *parts[-FOLDERS:]])
 
 
 def blocks(stacktrace: str) -> list[Block]:

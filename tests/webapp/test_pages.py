@@ -174,7 +174,7 @@ def test_the_cause_comes_first(filled: FlaskClient) -> None:
 
     assert cause.index("BadRequestException") < cause.index("Transcribe.StartTranscriptionJob")
     assert MESSAGE in cause
-    assert "/var/task/start.py:17 in handler transcribe.start_transcription_job(TranscriptionJobName=name)" in cause
+    assert "start.py:17 in handler transcribe.start_transcription_job(TranscriptionJobName=name)" in cause
     assert page.index('class="cause') < page.index("Graph") < page.index("Timeline") < page.index("Logs")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.webapp.samples import STACK
-from webapp.stacks import blocks, own_frame
+from webapp.stacks import Frame, blocks, own_frame
 
 NODE = """TypeError: details.rideID cannot be empty
     at uploadReceipt (/var/task/functions/uploadReceipt.js:17:11)
@@ -64,3 +64,10 @@ def test_what_is_no_trace_is_text() -> None:
 def test_a_line_without_end_is_no_frame() -> None:
     """Patterns are only tried on lines that could be frames: this one would keep them busy for minutes."""
     assert ["text"] == [block.kind for block in blocks("    at " + "(a:1 " * 100_000)]
+
+
+def test_a_file_is_named_as_its_author_knows_it() -> None:
+    """Within the deployment package; elsewhere by its last folders."""
+    names = ("/var/task/app/start.py", "/srv/a/b/c/d/start.py", "start.py")
+
+    assert ["app/start.py", "…/c/d/start.py", "start.py"] == [Frame(name, 1, "", "").place for name in names]
