@@ -206,16 +206,25 @@ def _regroup(connection: Connection, traces: set[bytes], relinked: set[bytes]) -
 
 
 def _misplaced(connection: Connection, placed: dict[bytes, set[bytes]]) -> set[bytes]:
-    """Those of the placed traces that span links, written as they came in, put elsewhere."""
-    parents: defaultdict[bytes, set[bytes]] = defaultdict(set)
-    for consumer, producer, *_ in _fetch(connection, _LINKS_TO, placed):
-        parents[consumer].add(producer)
+    """Those of the placed traces that what came since puts elsewhere: span links, written as they come in, or an
+    earlier start in a circle of links, whose earliest trace is the entry of all."""
+    parents = _parents_of(connection, placed)
     entries_of = _memberships_of(connection, {parent for found in parents.values() for parent in found})
-    return {
+    relinked = {
         trace
         for trace, found in parents.items()
         if placed[trace] != {entry for parent in found for entry in entries_of.get(parent, {parent})}
     }
+    circular = _parents_of(connection, {entry for found in placed.values() for entry in found}).keys()
+    return relinked | {trace for trace, found in placed.items() if found & circular}
+
+
+def _parents_of(connection: Connection, traces: Collection[bytes]) -> dict[bytes, set[bytes]]:
+    """The producers that links lead from; traces without any are left out."""
+    found: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    for consumer, producer, *_ in _fetch(connection, _LINKS_TO, traces):
+        found[consumer].add(producer)
+    return dict(found)
 
 
 def _neighbourhood(
@@ -226,19 +235,18 @@ def _neighbourhood(
     A parent that has no entries yet (nothing of it has arrived, or the queue still holds it) is taken in too.
     """
     affected: set[bytes] = set()
-    parents: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    parents: dict[bytes, set[bytes]] = {}
     known: dict[bytes, set[bytes]] = {}
     frontier = moved
     while frontier:
         while frontier:
             affected |= frontier
             frontier = {row[0] for row in _fetch(connection, _CONSUMERS_OF, frontier)} - affected
-        for consumer, producer, *_ in _fetch(connection, _LINKS_TO, affected):
-            parents[consumer].add(producer)
+        parents = _parents_of(connection, affected)
         outside = {parent for found in parents.values() for parent in found} - affected
         known = _memberships_of(connection, outside)
         frontier = {parent for parent in outside if parent not in known}
-    return affected, dict(parents), known
+    return affected, parents, known
 
 
 def _move(connection: Connection, before: dict[bytes, set[bytes]], after: dict[bytes, frozenset[bytes]]) -> set[bytes]:
