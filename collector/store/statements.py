@@ -151,7 +151,8 @@ def _sqlite_insert(table: Table, conflict: Conflict | None) -> str:
 @cache
 def _postgresql_insert(table: Table, conflict: Conflict) -> str:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its constructor untyped
-    arrays = ", ".join(f"%s::{column.type.compile(dialect)}[]" for column in table.columns)
+    types = (column.type.compile(dialect).partition(" COLLATE")[0] for column in table.columns)
+    arrays = ", ".join(f"%s::{type}[]" for type in types)
     names = _names(table.columns)
     return (
         f"INSERT INTO {table.name} ({names}) SELECT {names} "  # noqa: S608  # names are ours

@@ -135,7 +135,7 @@ def upgrade() -> None:
         sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("function_id", sa.BigInteger(), nullable=False),
-        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("duration_ns", sa.BigInteger(), nullable=False),
         sa.Column("finished", sa.Boolean(), nullable=False),
         sa.Column("result", sa.SmallInteger(), nullable=False),
@@ -272,11 +272,16 @@ def upgrade() -> None:
         ["entry_function_id", "started_ns"],
         unique=False,
     )
-    op.create_index(op.f("ix_transactions_started_ns"), "transactions", ["started_ns"], unique=False)
+    op.create_index(
+        op.f("ix_transactions_started_ns_result_failed_invocations"),
+        "transactions",
+        ["started_ns", "result", "failed_invocations"],
+        unique=False,
+    )
 
 
 def downgrade() -> None:
-    op.drop_index(op.f("ix_transactions_started_ns"), table_name="transactions")
+    op.drop_index(op.f("ix_transactions_started_ns_result_failed_invocations"), table_name="transactions")
     op.drop_index(op.f("ix_transactions_entry_function_id_started_ns"), table_name="transactions")
     op.drop_table("transactions")
     op.drop_table("trace_exports")

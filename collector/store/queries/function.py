@@ -161,7 +161,7 @@ def list_invocations(
     if cold_only:
         where.append(invocations.c.cold_start.is_(True))
     if wanted := searchable(search):
-        where.append(starts_with(connection, invocations.c.request_id, wanted))
+        where.append(starts_with(invocations.c.request_id, wanted))
     if after := cursors.decode(cursor, 8):
         started_ns, tail = after
         where.append(tuple_(times.started_ns, times.span_id) < _pair(started_ns, span_number(tail)))

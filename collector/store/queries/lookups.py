@@ -81,13 +81,14 @@ def contains(column: ColumnElement[str | None], text: str) -> ColumnElement[bool
     return column.icontains(text, autoescape=True)
 
 
-def starts_with(connection: Connection, column: ColumnElement[str | None], text: str) -> ColumnElement[bool]:
-    """Ids that begin with `text`, as a range of the index; false for text that cannot begin an id."""
+def starts_with(column: ColumnElement[str | None], text: str) -> ColumnElement[bool]:
+    """Ids that begin with `text`, as a range of the index; false for text that cannot begin an id.
+
+    The column's collation is the bytes' own; others skip hyphens, and a range would hold more than the prefix.
+    """
     if not _ID.fullmatch(text):
         return false()
-    # Other collations than the bytes' own skip hyphens, and a range would hold more than the prefix.
-    ordered = column.collate("C") if connection.dialect.name == "postgresql" else column
-    return and_(ordered >= text, ordered < text[:-1] + chr(ord(text[-1]) + 1))
+    return and_(column >= text, column < text[:-1] + chr(ord(text[-1]) + 1))
 
 
 def _rows(

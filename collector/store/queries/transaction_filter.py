@@ -197,9 +197,7 @@ class _Search:
         lowered = wanted.lower()
         ran = invocations.c
         requested = select(memberships.c.transaction_id).join(invocations, ran.trace_id == memberships.c.trace_id)
-        parts: list[Select[bytes]] = [
-            requested.where(starts_with(self._connection, ran.request_id, text)) for text in {wanted, lowered}
-        ]
+        parts: list[Select[bytes]] = [requested.where(starts_with(ran.request_id, text)) for text in {wanted, lowered}]
         if _HEX.fullmatch(lowered):
             parts.append(select(memberships.c.transaction_id).where(_begins(memberships.c.trace_id, lowered)))
             parts.append(select(transactions.c.id).where(_begins(transactions.c.id, lowered)))
