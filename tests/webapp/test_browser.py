@@ -234,3 +234,14 @@ def test_pages_work_without_scripts(chromium: Browser, filled_url: str) -> None:
     page.locator(".waterfall .span").last.click()
     expect(page.locator("#details").get_by_role("heading", name="StartTranscriptionJob")).to_be_visible()
     context.close()
+
+
+def test_the_custom_range_fits_a_phone(chromium: Browser, filled_url: str) -> None:
+    """Its fields and its button are within the screen."""
+    with open_page(chromium, PHONE) as page:
+        page.goto(filled_url)
+        page.get_by_text("Custom").click()
+        for part in (page.get_by_label("From", exact=True), page.get_by_role("button", name="Show")):
+            box = part.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= PHONE[0] - 14

@@ -288,7 +288,7 @@ def test_a_newcomer_is_told_what_to_do(client: FlaskClient) -> None:
 
     assert "Nothing received yet" in page
     assert "@clew.trace" in page
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost" in page
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT= http://localhost" in page
     assert "scripts/demo" in page
     assert "Nothing received yet" in words(read(client, "/transactions"))
 
