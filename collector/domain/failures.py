@@ -52,6 +52,8 @@ def describe_failure(invocation: SpanFacts, result: Result) -> Failure:
     exception = _last_exception(invocation)
     full_type = text(exception.get("exception.type")) or text(invocation.attributes.get("error.type")) or "Error"
     message = text(exception.get("exception.message"), 4_000) or text(invocation.span.status.message, 4_000)
+    if full_type.isdigit():  # the status of an HTTP response, by OpenTelemetry's convention
+        full_type, message = f"HTTP {full_type}", message or f"It answered {full_type}"
     stacktrace = exception.get("exception.stacktrace")
     frames = own_frames(stacktrace) if isinstance(stacktrace, str) else ()
     aws = aws_error(message)

@@ -117,7 +117,7 @@ def test_the_last_exception_counts() -> None:
         ({"error.type": "Runtime.ExitError"}, "it exited", ("ExitError", "it exited", None)),
         ({}, "just a status", ("Error", "just a status", None)),
         ({}, "", ("Error", "", None)),
-        ({"error.type": 500}, "", ("500", "", None)),
+        ({"error.type": 500}, "", ("HTTP 500", "It answered 500", None)),
     ],
 )
 def test_a_failure_without_an_exception(attrs: Attributes, error: str, expected: tuple[str, str, str | None]) -> None:
