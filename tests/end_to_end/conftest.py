@@ -52,8 +52,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         yield Story(clew.url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """No longer than a module: while Playwright runs, no other test of this process can start an event loop."""
     with launch_chromium() as browser:
         yield browser
 

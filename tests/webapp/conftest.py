@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from sqlalchemy import Engine
 
 from collector.store.engine import open_engine
-from tests.browser import find_chromium, launch_chromium, serve
+from tests.browser import launch_chromium, serve
 from tests.databases import create_sqlite
 from tests.webapp.traffic import NOW_MS, fill
 from webapp import create_app
@@ -55,9 +55,8 @@ def filled_url(filled_app: Flask) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    if find_chromium() is None:
-        pytest.skip("no Chromium on this machine")
+    """No longer than a module: while Playwright runs, no other test of this process can start an event loop."""
     with launch_chromium() as browser:
         yield browser
