@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import SecurityError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:@\[\]]+)(?::[0-9]{1,5})?")  # in lower case; nothing but name and port
 
 HEADERS = {
     # 'self' alone: no inline script or style, no foreign origin, not even for an image.
@@ -33,9 +35,8 @@ def init_app(app: Flask, allowed_hosts: Collection[str]) -> None:
 
     @app.before_request
     def check_host() -> None:
-        host = request.environ.get("HTTP_HOST", "").lower()
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if name not in known:
+        match = HOST.fullmatch(request.environ.get("HTTP_HOST", "").lower())
+        if match is None or match["name"] not in known:
             raise SecurityError("This dashboard does not answer to that host name.")
 
     @app.after_request

@@ -76,7 +76,23 @@ def test_nothing_can_be_changed(filled: FlaskClient, path: str, method: str) -> 
     assert 405 == getattr(filled, method)(path).status_code
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example:4318", "[::2]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost.evil.example:4318",
+        "[::2]",
+        "localhost:1@evil.example",
+        "localhost:",
+        "localhost:x",
+        "localhost:80:80",
+        "[::1]:x",
+        "[::1]x",
+        "[::1",
+    ],
+)
 @pytest.mark.parametrize("path", ["/", "/static/css/base.css", "/nothing"])
 def test_unknown_hosts_get_nothing(filled: FlaskClient, host: str, path: str) -> None:
     """A page of another site cannot read this one by pointing its name here."""
