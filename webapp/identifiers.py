@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from werkzeug.routing import BaseConverter, ValidationError
+
+ID = re.compile("[0-9a-fA-F]{16}")  # `int()` alone would take signs, underscores, spaces and foreign digits too
 
 
 def format_id(value: int) -> str:
@@ -17,12 +21,9 @@ def format_span_id(value: int) -> str:
 
 def parse_id(text: str | None) -> int | None:
     """None: not an id."""
-    if not text or len(text) != 16:
+    if not text or not ID.fullmatch(text):
         return None
-    try:
-        value = int(text, 16)
-    except ValueError:
-        return None
+    value = int(text, 16)
     return value if value < 2**63 else None  # a larger one would not fit the database's integer
 
 
