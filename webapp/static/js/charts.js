@@ -23,9 +23,9 @@ function colours() {
   };
 }
 
-/** Plotly shows times as if they were UTC: they are moved by the zone's distance. */
+/** The reader's own date and time as text. Plotly moves numbers to the zone on some ways and not on others; text never. */
 function local(milliseconds) {
-  return milliseconds - new Date(milliseconds).getTimezoneOffset() * 60000;
+  return new Date(milliseconds - new Date(milliseconds).getTimezoneOffset() * 60000).toISOString().slice(0, -1);
 }
 
 function prepare(figure, paint) {
