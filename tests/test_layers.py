@@ -46,9 +46,15 @@ LAYERS = {
         own=("collector.receivers", "collector.domain", "collector.store"),
         never=("flask", "sqlalchemy", "granian"),
     ),
-    # Pages read what the store offers to read; of the domain they know the words.
+    # Pages read what the store offers to read; of the domain they know the words, and whose code a frame is.
     "webapp": Layer(
-        own=("webapp", "collector.domain.facts", "collector.store.queries", "collector.store.errors"),
+        own=(
+            "webapp",
+            "collector.domain.facts",
+            "collector.domain.issues",
+            "collector.store.queries",
+            "collector.store.errors",
+        ),
         never=("opentelemetry", "google.protobuf", "granian"),
     ),
     "migrations": Layer(own=("migrations", "collector.store"), never=("flask", "granian")),

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from collector.domain.issues import is_own
+
 PYTHON_FRAME = re.compile(r'^\s*File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<name>.*))?$')
 OTHER_FRAME = re.compile(r"^\s+at\s+(?P<name>.*?)\s*\(?(?P<file>[^()\s]*?):(?P<line>\d+)(?::\d+)?\)?$")
-LIBRARY = re.compile(
-    r"site-packages|dist-packages|node_modules|/var/runtime/|/var/lang/|/opt/|/lib/python\d|/lib64/python\d"
-    r"|<frozen |node:internal|/botocore/|/boto3/|/clew/"
-)
 LONGEST_LINE = 1000
 TASK_ROOT = "/var/task/"  # where Lambda puts a function's code
 FOLDERS = 3
@@ -88,7 +86,7 @@ def _units(stacktrace: str) -> Iterator[tuple[str, list[str]]]:
         if match is not None:
             if current:
                 yield kind, current
-            kind, current = "library" if LIBRARY.search(match["file"]) else "own", [line]
+            kind, current = "own" if is_own(match["file"].removeprefix("file://")) else "library", [line]
         elif current and line.startswith("    ") and PYTHON_FRAME.match(current[0]):
             current.append(line)
         else:

@@ -40,7 +40,8 @@ _NODE_FRAME = re.compile(
     r"^[ \t]*at (?:async )?(?:(?P<where>[^\n(]{1,256}?) \()?(?:file://)?(?P<path>[^\s():]+):\d+:\d+\)?$", re.MULTILINE
 )
 _FOREIGN = re.compile(
-    r"site-packages|dist-packages|node_modules|^node:|^<frozen|^/var/(?:lang|runtime)/|^/opt/|/lib/python3"
+    r"site-packages|dist-packages|node_modules|^node:|^<frozen|^/var/(?:lang|runtime)/|^/opt/|/lib(?:64)?/python\d"
+    r"|/tracer/clew/"  # the tracer in this project's own checkout, as the example uses it
     # A ZIP package holds its dependencies beside the handler. These are the ones that errors come out of.
     r"|^/var/task/(?:_distutils_hack|aiobotocore|aiohttp|anyio|asyncpg|attr|aws_lambda_powertools|aws_xray_sdk|boto3"
     r"|botocore|certifi|clew|django|elasticsearch|fastapi|flask|google|grpc|httpcore|httpx|jmespath|jsonschema|jwt"
@@ -89,6 +90,11 @@ def _normalise_line(line: str) -> str:
     return _NOISE.sub("<>", line)
 
 
+def is_own(path: str) -> bool:
+    """Whether a frame's file is the user's own code, not a library's, the runtime's or the tracer's."""
+    return not _FOREIGN.search(path)
+
+
 def own_frames(stacktrace: str) -> tuple[Frame, ...]:
     """The innermost frames of the user's own code, innermost first; those of all where none is the user's own.
 
@@ -99,7 +105,7 @@ def own_frames(stacktrace: str) -> tuple[Frame, ...]:
     frames.reverse()
     if not frames:
         frames = [Frame(path, where) for where, path in _NODE_FRAME.findall(stacktrace[:_MAX_STACKTRACE])]
-    own = [frame for frame in frames if not _FOREIGN.search(frame.path)] or frames
+    own = [frame for frame in frames if is_own(frame.path)] or frames
     return tuple(Frame(_short_path(frame.path), _plain(frame.where)) for frame in own[:MAX_FRAMES])
 
 

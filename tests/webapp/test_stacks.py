@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.webapp.samples import STACK
 from webapp.stacks import Frame, blocks, own_frame
 
@@ -71,3 +73,24 @@ def test_a_file_is_named_as_its_author_knows_it() -> None:
     names = ("/var/task/app/start.py", "/srv/a/b/c/d/start.py", "start.py")
 
     assert ["app/start.py", "…/c/d/start.py", "start.py"] == [Frame(name, 1, "", "").place for name in names]
+
+
+@pytest.mark.parametrize(
+    ("file", "own"),
+    [
+        ("/home/ada/clew/examples/audio_to_text/start.py", True),
+        ("/srv/opt/shop/app.py", True),
+        ("/var/task/app.py", True),
+        ("/home/ada/clew/tracer/clew/handler.py", False),
+        ("/opt/python/clew/handler.py", False),
+        ("/home/ada/.venv/lib/python3.12/site-packages/clew/handler.py", False),
+        ("/var/task/requests/adapters.py", False),
+        ("/var/task/clew/handler.py", False),
+        ("/usr/lib64/python3.12/json/decoder.py", False),
+    ],
+)
+def test_whose_code_a_frame_is(file: str, own: bool) -> None:
+    """A checkout in a folder named like the tracer is the user's; a dependency beside the handler is not."""
+    trace = f'Traceback (most recent call last):\n  File "{file}", line 3, in f\n    f()\nValueError: no'
+
+    assert own == (own_frame(trace) is not None)
