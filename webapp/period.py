@@ -80,8 +80,10 @@ def read_period(arguments: Mapping[str, str], now_ms: int) -> Period:
 
 
 def _relative(key: str, now_ms: int) -> Period:
-    # The end is past now by a millisecond: what started this instant is included.
-    return Period(key, TimeRange(now_ms + 1 - LENGTHS_MS[key], now_ms + 1))
+    # The end is past now by a millisecond: what started this instant is included. The start is a full minute, as
+    # rollups have them: what is counted from them and what is listed one by one agree.
+    start = now_ms + 1 - LENGTHS_MS[key]
+    return Period(key, TimeRange(start - start % MINUTE_MS, now_ms + 1))
 
 
 def _read_time(text: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.period import DAY_MS, LONGEST_MS, MINUTE_MS, read_period
+from webapp.period import DAY_MS, LENGTHS_MS, LONGEST_MS, MINUTE_MS, read_period
 from webapp.period import HOUR_MS as HOUR
 
 NOW = 1_795_212_000_500
@@ -14,8 +14,18 @@ def test_the_default_is_the_last_hour_including_this_instant() -> None:
     """What arrived this very millisecond is shown."""
     period = read_period({}, NOW)
 
-    assert ("1h", HOUR) == (period.key, period.window.end_ms - period.window.start_ms)
+    assert "1h" == period.key
     assert period.window.end_ms > NOW
+    assert HOUR <= period.window.end_ms - period.window.start_ms < HOUR + MINUTE_MS
+
+
+@pytest.mark.parametrize("key", LENGTHS_MS)
+def test_a_relative_range_starts_at_a_full_minute(key: str) -> None:
+    """Rollups have minutes: a list that began within one would hold less than its own sum says."""
+    window = read_period({"range": key}, NOW + 17_000).window
+
+    assert 0 == window.start_ms % MINUTE_MS
+    assert LENGTHS_MS[key] <= window.end_ms - window.start_ms < LENGTHS_MS[key] + MINUTE_MS
 
 
 def test_a_relative_range_stays_relative() -> None:
