@@ -379,3 +379,26 @@ def test_attribute_limits_hold(sink: Sink, trace: Any) -> None:
     event = attributes(sink.spans()[0])["clew.event"]
     assert len(event) <= 100
     assert "…[cut: 50" in event
+
+
+def test_a_forked_child_lives(tmp_path: Path, sink: Sink) -> None:
+    """A process that a handler forks ends as it would, also after the handler's first use of a pool of threads."""
+    code = """
+import multiprocessing, clew
+@clew.trace
+def handler(event, context):
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(str, [1, 2]))
+    process = multiprocessing.get_context("fork").Process(target=print, args=("child",))
+    process.start()
+    process.join(20)
+    alive = process.is_alive()
+    process.kill()
+    return alive, process.exitcode
+assert handler({}, None) == (False, 0)
+"""
+    done = python(tmp_path, code, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, AWS_LAMBDA_FUNCTION_NAME="f")
+
+    assert (done.stdout, done.stderr) == ("child\n", "")
+    assert len(sink.spans()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -79,6 +80,17 @@ class SystemIds(RandomIdGenerator):
         return int.from_bytes(os.urandom(16), "big") or 1
 
 
+class _ForkableProvider(TracerProvider):
+    """Renews its lock in a forked child, and nothing else.
+
+    The SDK's runs its resource detectors there too, in a pool of threads: whose lock is still held if the pool's module
+    was imported after the provider was made, so that the child never gets past it.
+    """
+
+    def _handle_fork(self) -> None:
+        self._tracers_lock = threading.Lock()
+
+
 class Provider:
     """The SDK's provider with our buffer in it."""
 
@@ -110,7 +122,7 @@ def _provider(
     limits = settings.limits
     # Not Resource.create: its detectors are found through package metadata, which takes longer than all of this.
     resource = resources.Resource({"telemetry.sdk.version": sdk_version, **attributes})
-    provider = TracerProvider(
+    provider = _ForkableProvider(
         sampler=_sampler(settings),
         resource=resource,
         shutdown_on_exit=False,
