@@ -12,11 +12,11 @@ from collector.store.queries.transaction import ExceptionDetail, TransactionDeta
 from tests.webapp import samples
 from tests.webapp.samples import MS, START_NS, TRACE, span_key
 from webapp.graph.drawing import Picture
-from webapp.transaction.cause import find_causes
+from webapp.transaction.cause import MOST, count_failed, find_causes
 from webapp.transaction.panel import build_panel
-from webapp.transaction.picture import draw_transaction
+from webapp.transaction.picture import MOST_FUNCTIONS, MOST_SERVICES, draw_transaction
 from webapp.transaction.timeline import build_timeline
-from webapp.transaction.timescale import build_scale
+from webapp.transaction.timescale import MOST_FOLDS, build_scale
 from webapp.transaction.tree import build_tree
 
 
@@ -88,6 +88,52 @@ def test_attempts_are_counted_by_request_id() -> None:
     assert "3 attempts" in {item.subtitle for item in picture(detail).nodes}
 
 
+def test_a_request_id_is_an_attempt_only_within_its_function() -> None:
+    """Two functions that one message reached share its id; neither was tried twice. Nor was what has no id."""
+    spans = [samples.span(n, kind="invocation", via=None, started_ns=START_NS + n) for n in (1, 2, 3, 4)]
+    detail = samples.transaction(
+        spans,
+        [
+            samples.invocation(1, request_id="a"),
+            samples.invocation(2, request_id="a", function=samples.SUMMARIZE),
+            samples.invocation(3, request_id=None),
+            samples.invocation(4, request_id=None),
+        ],
+    )
+    tree = build_tree(detail)
+
+    assert {(1, 1)} == {tree.attempt(span) for span in spans}
+
+
+def test_of_thousands_of_failures_the_first_are_told() -> None:
+    """The rest are in the timeline; the number is of all of them."""
+    spans = [
+        samples.span(n, kind="invocation", via=None, started_ns=START_NS + n, failed=True, error_type=f"E{n}")
+        for n in range(1, 3_001)
+    ]
+    tree = build_tree(samples.transaction(spans, [samples.invocation(n, result=Result.ERROR) for n in range(1, 3_001)]))
+    causes = find_causes(tree)
+
+    assert [f"E{n}" for n in range(1, MOST + 1)] == [cause.type for cause in causes]
+    assert {3_000} == {cause.attempts for cause in causes}
+    assert 3_000 == count_failed(tree)
+
+
+def test_what_ran_in_an_invocation_comes_in_its_order() -> None:
+    """Depth first, without what it set off in another function."""
+    spans = [
+        samples.span(1, kind="invocation", via=None),
+        samples.span(2, parent=span_key(TRACE, 1), kind="internal", started_ns=START_NS + 1),
+        samples.span(3, parent=span_key(TRACE, 2), started_ns=START_NS + 2),
+        samples.span(4, parent=span_key(TRACE, 1), started_ns=START_NS + 3),
+        samples.span(5, parent=span_key(TRACE, 4), kind="invocation", via="link", started_ns=START_NS + 4),
+        samples.span(6, parent=span_key(TRACE, 5), started_ns=START_NS + 5),
+    ]
+    tree = build_tree(samples.transaction(spans, [samples.invocation(1), samples.invocation(5)]))
+
+    assert [span.key for span in spans[1:4]] == [span.key for span in tree.within(spans[0])]
+
+
 def test_a_transaction_without_failures_has_no_cause() -> None:
     """No panel without a reason."""
     assert [] == find_causes(build_tree(samples.whole_transaction()))
@@ -133,6 +179,23 @@ def test_a_failing_call_is_marked_in_the_graph() -> None:
 
     assert ["StartTranscriptionJob", "failed"] == [line.text for line in edge.label]
     assert {"Transcribe", samples.START.name} == {item.node.title for item in drawn.nodes if item.node.failed}
+
+
+def test_a_graph_of_very_many_things_joins_them() -> None:
+    """Hundreds of functions and services are more than a person can take in; what failed keeps its node."""
+    spans, invocations = [], []
+    for n in range(1, 301):
+        function = replace(samples.START, id=n, name=f"function-{n}")
+        resource = replace(samples.AUDIO, id=n, service=f"service-{n}", name=f"resource-{n}")
+        spans.append(samples.span(n, kind="invocation", via=None, function=function, failed=n == 300, resource=None))
+        spans.append(samples.span(n + 1000, parent=span_key(TRACE, n), function=function, resource=resource))
+        invocations.append(
+            samples.invocation(n, function=function, result=Result.ERROR if n == 300 else Result.OK, request_id=str(n))
+        )
+    titles = [item.node.title for item in picture(samples.transaction(spans, invocations)).nodes]
+
+    assert MOST_FUNCTIONS + MOST_SERVICES + 3 == len(titles)  # others of both kinds, and the trigger
+    assert {"220 more functions", "Other services", "function-300", "function-1"} < set(titles)
 
 
 def test_a_hanging_call_is_marked_in_graph_and_timeline() -> None:
@@ -187,6 +250,17 @@ def test_waiting_is_folded_and_the_rest_keeps_its_proportions() -> None:
     assert 1 == len(timeline.pauses)
     assert widths[samples.START.name] > 20
     assert widths[samples.SUMMARIZE.name] > 5
+
+
+def test_only_the_longest_of_many_pauses_are_folded() -> None:
+    """An axis of a thousand folds would tell nothing, and each is drawn in every row."""
+    second = 1_000 * MS
+    starts = [n * second + (n // 100) * 100 * second for n in range(1_000)]
+    scale = build_scale([(start, start + 1) for start in starts])
+
+    assert MOST_FOLDS == len(scale.pauses)
+    assert 9 == sum(pause.duration_ns == 101 * second - 1 for pause in scale.pauses)
+    assert scale.at(starts[-1]) > 99
 
 
 def test_a_cold_start_is_drawn_before_the_handler() -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from collector.domain.facts import Result
 from collector.store.queries.common import FunctionRef, IssueLabel
-from collector.store.queries.transaction import ExceptionDetail, SpanDetail
+from collector.store.queries.transaction import ExceptionDetail, InvocationDetail, SpanDetail
 from webapp.formatting.words import resource_name, service_name
 from webapp.stacks import Frame, own_frame
 from webapp.transaction.tree import Tree
+
+MOST = 50  # told one by one; the timeline has the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,18 @@ class Cause:
         return "" if name == service_name(self.call.resource.service) else name
 
 
-def find_causes(tree: Tree) -> list[Cause]:
-    """Of every failed invocation, that which ended first before the others: a caller fails after what it called."""
-    failed = [
-        (span, invocation)
-        for span, _ in tree.order
-        if (invocation := tree.invocations.get(span.key)) is not None and invocation.result != Result.OK
-    ]
+def find_causes(tree: Tree, *, limit: int = MOST) -> list[Cause]:
+    """Of failed invocations, that which ended first before the others: a caller fails after what it called. The first
+    `limit`."""
+    failed = _failed(tree)
     failed.sort(key=lambda pair: (pair[0].started_ns + pair[0].duration_ns, -pair[0].started_ns))
     causes = []
-    for span, invocation in failed:
+    for span, invocation in failed[:limit]:
         exception = span.exceptions[-1] if span.exceptions else None
         timed_out = invocation.result == Result.TIMEOUT
         call = _failing_call(tree, span, exception, timed_out=timed_out)
         type, message = _words(span, exception, call, timed_out=timed_out)
-        attempts = tree.attempts(span)
+        attempt, attempts = tree.attempt(span)
         causes.append(
             Cause(
                 span,
@@ -69,11 +68,24 @@ def find_causes(tree: Tree) -> list[Cause]:
                 call is not None and not call.finished,
                 own_frame(exception.stacktrace) if exception else None,
                 invocation.issues,
-                next((i for i, attempt in enumerate(attempts, 1) if attempt.key == span.key), 1),
-                len(attempts),
+                attempt,
+                attempts,
             )
         )
     return causes
+
+
+def count_failed(tree: Tree) -> int:
+    """How many of the invocations that are in the timeline failed."""
+    return len(_failed(tree))
+
+
+def _failed(tree: Tree) -> list[tuple[SpanDetail, InvocationDetail]]:
+    return [
+        (span, invocation)
+        for span, _ in tree.order
+        if (invocation := tree.invocations.get(span.key)) is not None and invocation.result != Result.OK
+    ]
 
 
 def _failing_call(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from collector.domain.facts import Result
 from collector.store.queries.common import FunctionRef, ResourceRef
 from collector.store.queries.transaction import SpanDetail
-from webapp.formatting.numbers import nanoseconds
+from webapp.formatting.numbers import count, nanoseconds
 from webapp.formatting.words import (
     function_icon,
     resource_name,
@@ -21,7 +21,14 @@ from webapp.graph.tones import tone
 from webapp.transaction.tree import Tree
 
 TIMES = "\N{MULTIPLICATION SIGN}"
+# What a person can take in, and what is laid out in 100 ms or so.
 MOST_RESOURCES = 80  # beyond that, resources of one service are one node
+MOST_SERVICES = 40  # with a node of their own then
+MOST_FUNCTIONS = 80  # with a node of their own; those that failed first
+
+
+TOLD = 8  # operations, in an edge's tooltip
+MORE = "f"  # the node of all other functions
 
 
 @dataclass(slots=True)
@@ -50,6 +57,8 @@ class _Sketch:
         self.ways: dict[tuple[str, str], _Way] = {}
         resources = {span.resource.id for span in tree.spans.values() if span.resource is not None}
         self.merge = len(resources) > MOST_RESOURCES
+        self.services: set[str] = set()
+        self.functions, self.functions_left = _most_telling(tree)
         for span, _ in tree.order:
             if span.kind == "invocation":
                 self.add_invocation(span)
@@ -57,6 +66,9 @@ class _Sketch:
                 self.add_call(span)
 
     def function(self, function: FunctionRef) -> str:
+        if function.id not in self.functions:
+            self.places.setdefault(MORE, _Place("function", f"{count(self.functions_left)} more functions", "several"))
+            return MORE
         key = f"f{function.id}"
         self.places.setdefault(key, _Place(function_icon(function), function.name, function.region))
         return key
@@ -64,6 +76,11 @@ class _Sketch:
     def resource(self, resource: ResourceRef) -> str:
         service = service_name(resource.service)
         if self.merge:
+            if len(self.services) < MOST_SERVICES:
+                self.services.add(resource.service)
+            if resource.service not in self.services:
+                self.places.setdefault("s", _Place("dot", "Other services", "several"))
+                return "s"
             key = f"s{resource.service}"
             self.places.setdefault(key, _Place(service_icon(resource.service), service, "several"))
             return key
@@ -129,6 +146,16 @@ class _Sketch:
         self.way(source, target, 0).waits_ns.append(wait)
 
 
+def _most_telling(tree: Tree) -> tuple[set[int], int]:
+    """The functions that get a node of their own, and how many others there are."""
+    failed: dict[int, bool] = {}
+    for span, _ in tree.order:
+        failing = span.kind == "invocation" and _failed(tree, span)
+        failed[span.function.id] = failing or failed.get(span.function.id, False)
+    ranked = sorted(failed, key=lambda function_id: not failed[function_id])  # stable: else by their place in the tree
+    return set(ranked[:MOST_FUNCTIONS]), len(ranked[MOST_FUNCTIONS:])
+
+
 def draw_transaction(tree: Tree, span_url: Callable[[str], str]) -> Picture:
     """`span_url` gives the address that opens a span's details."""
     sketch = _Sketch(tree)
@@ -142,18 +169,18 @@ def _node(tree: Tree, sketch: _Sketch, key: str, span_url: Callable[[str], str])
     spans = place.spans
     shown = _worst(spans) if spans else _set_off_by(sketch, key)
     failed = any(_failed(tree, span) for span in spans)
-    count = len(spans)
+    number = len(spans)
     subtitle = place.subtitle
     if spans and spans[0].kind == "invocation":
-        attempts = max(len(tree.attempts(span)) for span in spans)
+        attempts = max(tree.attempt(span)[1] for span in spans)
         if attempts > 1:
             subtitle = f"{attempts} attempts"
-        elif count > 1:
-            subtitle = f"{count} invocations"
+        elif number > 1:
+            subtitle = f"{count(number)} invocations"
         else:
             subtitle = f"{nanoseconds(spans[0].duration_ns)}" + (" · cold" if _cold(tree, spans[0]) else "")
-    elif count > 1:
-        subtitle = f"{place.subtitle} · {count} calls"
+    elif number > 1:
+        subtitle = f"{place.subtitle} · {count(number)} calls"
     return Node(
         key,
         place.title,
@@ -162,7 +189,7 @@ def _node(tree: Tree, sketch: _Sketch, key: str, span_url: Callable[[str], str])
         tone(place.icon),
         span_url(shown.key) if shown else "#timeline",
         failed=failed,
-        count=count,
+        count=number,
         span=shown.key if shown else None,
         name=f"{place.title} ({place.subtitle})",
     )
@@ -184,7 +211,7 @@ def _edge(sketch: _Sketch, ends: tuple[str, str]) -> Edge:
             outcome = "failed" if failed == len(way.calls) else f"{failed} failed"
         else:
             outcome = nanoseconds(sum(call.duration_ns for call in way.calls))
-        title = f"{source} calls {target}: {', '.join(operations)}"
+        title = f"{source} calls {target}: {', '.join(operations[:TOLD])}{', …' if len(operations) > TOLD else ''}"
         return Edge(*ends, (label, outcome), title, way.rank, failed=bool(failed or hanging))
     wait = ("after", nanoseconds(min(way.waits_ns))) if way.waits_ns else ()
     return Edge(*ends, wait, f"{source} sets off {target}", way.rank, dashed=True)

@@ -96,10 +96,9 @@ def _first(tree: Tree, span: SpanDetail) -> int:
 def _note(tree: Tree, span: SpanDetail) -> str:
     notes = []
     if span.kind == "invocation":
-        attempts = tree.attempts(span)
-        if len(attempts) > 1:
-            number = next(i for i, attempt in enumerate(attempts, 1) if attempt.key == span.key)
-            notes.append(f"attempt {number} of {len(attempts)}")
+        attempt, attempts = tree.attempt(span)
+        if attempts > 1:
+            notes.append(f"attempt {attempt} of {attempts}")
         invocation = tree.invocations.get(span.key)
         if invocation and invocation.cold_start:
             init = f" {nanoseconds(invocation.init_ns)}" if invocation.init_ns else ""

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 # A pause is folded where it is longer than this share of all the time in which something ran.
 FOLD_SHARE = 0.5
+MOST_FOLDS = 12  # the longest; each is drawn in every row, and more of them would be a pattern, not an axis
 FOLDED_PERCENT = 7.0  # of the axis, as long as folded pauses stay below half of it
 TICKS = 5
 STEPS = (1, 2, 5, 10)
@@ -69,9 +70,12 @@ def build_scale(intervals: Iterable[tuple[int, int]]) -> TimeScale:
     """The axis over intervals of (start, end) in ns."""
     busy = _merge(intervals) or [(0, 1)]
     active = max(sum(end - start for start, end in busy), 1)
+    pauses_ns = [(later[0] - earlier[1], index) for index, (earlier, later) in enumerate(pairwise(busy), 1)]
+    long = sorted((pause for pause in pauses_ns if pause[0] > active * FOLD_SHARE), reverse=True)
+    folded = {index for _, index in long[:MOST_FOLDS]}
     joined = [busy[0]]
-    for start, end in busy[1:]:
-        if start - joined[-1][1] > active * FOLD_SHARE:
+    for index, (start, end) in enumerate(busy[1:], 1):
+        if index in folded:
             joined.append((start, end))
         else:
             joined[-1] = (joined[-1][0], end)

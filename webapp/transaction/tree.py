@@ -10,12 +10,14 @@ from collector.store.queries.transaction import InvocationDetail, SpanDetail, Tr
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """`children` are in order of their start; `order` is depth first, with each span's depth."""
+    """`children` are in order of their start; `order` is depth first, with each span's depth. `attempts` tells of each
+    invocation that AWS tried more than once which one it is, of how many."""
 
     spans: Mapping[str, SpanDetail]
     invocations: Mapping[str, InvocationDetail]
     children: Mapping[str | None, Sequence[SpanDetail]]
     order: Sequence[tuple[SpanDetail, int]]
+    attempts: Mapping[str, tuple[int, int]]
 
     def ancestors(self, span: SpanDetail) -> Iterator[SpanDetail]:
         """From its parent up."""
@@ -33,25 +35,16 @@ class Tree:
 
     def within(self, invocation: SpanDetail) -> Iterator[SpanDetail]:
         """What ran in the invocation, not what it set off elsewhere."""
-        waiting = list(self.children.get(invocation.key, ()))
+        waiting = list(reversed(self.children.get(invocation.key, ())))
         while waiting:
-            span = waiting.pop(0)
-            if span.kind == "invocation":
-                continue
-            yield span
-            waiting = [*self.children.get(span.key, ()), *waiting]
+            span = waiting.pop()
+            if span.kind != "invocation":
+                yield span
+                waiting.extend(reversed(self.children.get(span.key, ())))
 
-    def attempts(self, span: SpanDetail) -> list[SpanDetail]:
-        """All invocations with its request id, first to last: more than one where AWS tried again."""
-        detail = self.invocations.get(span.key)
-        if detail is None or not detail.request_id:
-            return [span]
-        same = [
-            self.spans[key]
-            for key, other in self.invocations.items()
-            if key in self.spans and other.request_id == detail.request_id and other.function.id == detail.function.id
-        ]
-        return sorted(same, key=lambda attempt: attempt.started_ns) or [span]
+    def attempt(self, span: SpanDetail) -> tuple[int, int]:
+        """(2, 3): the second of three runs of one request, as AWS tried again. (1, 1) as a rule."""
+        return self.attempts.get(span.key, (1, 1))
 
 
 def build_tree(detail: TransactionDetail) -> Tree:
@@ -81,4 +74,21 @@ def build_tree(detail: TransactionDetail) -> Tree:
     for span in spans.values():  # circles have no entry
         if span.key not in seen:
             walk(span)
-    return Tree(spans, {invocation.key: invocation for invocation in detail.invocations}, children, order)
+    invocations = {invocation.key: invocation for invocation in detail.invocations}
+    return Tree(spans, invocations, children, order, _attempts(spans, invocations))
+
+
+def _attempts(
+    spans: Mapping[str, SpanDetail], invocations: Mapping[str, InvocationDetail]
+) -> dict[str, tuple[int, int]]:
+    """AWS keeps the request id when it tries again."""
+    runs: dict[tuple[int, str], list[SpanDetail]] = {}
+    for key, invocation in invocations.items():
+        if invocation.request_id and key in spans:
+            runs.setdefault((invocation.function.id, invocation.request_id), []).append(spans[key])
+    return {
+        span.key: (number, len(same))
+        for same in runs.values()
+        if len(same) > 1
+        for number, span in enumerate(sorted(same, key=lambda span: span.started_ns), 1)
+    }

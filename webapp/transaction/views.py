@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from urllib.parse import quote
+
 from flask import Blueprint, abort, render_template, request, url_for
 
 from collector.store.queries.transaction import TransactionDetail, get_transaction
 from webapp.arguments import read_text
 from webapp.store import connect
-from webapp.transaction.cause import find_causes
+from webapp.transaction.cause import count_failed, find_causes
 from webapp.transaction.panel import build_panel
 from webapp.transaction.picture import draw_transaction
 from webapp.transaction.timeline import ROWS, build_timeline
@@ -23,6 +26,7 @@ def show(transaction_id: bytes) -> str:
     """:raise 404: no such transaction."""
     detail = _read(transaction_id)
     tree = build_tree(detail)
+    span_url = _span_urls(transaction_id)
     everything = request.args.get("rows") == "all"
     panel = build_panel(tree, read_text("span"))
     words = read_text("logs")
@@ -30,9 +34,11 @@ def show(transaction_id: bytes) -> str:
     return render_template(
         "transaction/show.html",
         detail=detail,
+        span_url=span_url,
         causes=find_causes(tree),
+        failed_invocations=max(detail.failed_invocations, count_failed(tree)),
         handled=[span for span in detail.spans if span.kind == "call" and span.failed],
-        picture=draw_transaction(tree, lambda key: _span_url(transaction_id, key)),
+        picture=draw_transaction(tree, span_url),
         timeline=build_timeline(tree, limit=None if everything else ROWS),
         panel=panel,
         selected=panel.span.key if panel else "",
@@ -68,5 +74,9 @@ def _read(transaction_id: bytes) -> TransactionDetail:
     return detail
 
 
-def _span_url(transaction_id: bytes, key: str) -> str:
-    return url_for("transaction.show", transaction_id=transaction_id, span=key, _anchor="details")
+def _span_urls(transaction_id: bytes) -> Callable[[str], str]:
+    """The address that opens a span's panel. Flask puts together one, not one per row: 10,000 take it 300 ms."""
+    before, _, after = url_for(
+        "transaction.show", transaction_id=transaction_id, span="KEY", _anchor="details"
+    ).rpartition("KEY")
+    return lambda key: f"{before}{quote(key)}{after}"
