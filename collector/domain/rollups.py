@@ -21,7 +21,7 @@ class FunctionSum:
     invocations: int = 0
     errors: int = 0
     cold_starts: int = 0
-    duration_ns: int = 0
+    duration_us: int = 0
     max_memory_mb: int = 0
     cost_pd: int = 0
     unpriced: int = 0
@@ -31,7 +31,7 @@ class FunctionSum:
 class EdgeSum:
     calls: int = 0
     errors: int = 0
-    duration_ns: int = 0
+    duration_us: int = 0
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Rollups:
             total.invocations += weight
             total.errors += weight * failed
             total.cold_starts += weight * row.cold_start
-            total.duration_ns += weight * row.duration_ns
+            total.duration_us += weight * (row.duration_ns // 1_000)
             total.max_memory_mb = max(total.max_memory_mb, row.max_memory_mb or 0)
             total.cost_pd += weight * (row.cost_pd or 0)
             total.unpriced += weight * (row.cost_pd is None)
@@ -74,7 +74,7 @@ class Rollups:
         bucket = bucket_of(row.duration_ns)
         for resolution, start_s in bucket_starts(row.started_ns):
             edge = (row.function_id, row.resource_id, int(Direction.CALLS), resolution, start_s)
-            self._add_edge(edge, weight, weight * (row.error_type is not None), weight * row.duration_ns)
+            self._add_edge(edge, weight, weight * (row.error_type is not None), weight * (row.duration_ns // 1_000))
             self.edge_durations[(*edge, bucket)] += weight
 
     def add_occurrence(self, row: Occurrence, cost_pd: int | None, weight: int = 1) -> None:
@@ -86,13 +86,13 @@ class Rollups:
             total.occurrences += weight
             total.cost_pd += weight * (cost_pd or 0)
 
-    def _add_edge(self, key: EdgeKey, calls: int, errors: int, duration_ns: int) -> None:
+    def _add_edge(self, key: EdgeKey, calls: int, errors: int, duration_us: int) -> None:
         total = self.edges.get(key)
         if total is None:
             total = self.edges[key] = EdgeSum()
         total.calls += calls
         total.errors += errors
-        total.duration_ns += duration_ns
+        total.duration_us += duration_us
 
 
 def bucket_starts(time_ns: int) -> Iterable[tuple[int, int]]:

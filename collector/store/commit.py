@@ -24,7 +24,7 @@ _FUNCTION_STATS = Conflict(
             "invocations",
             "errors",
             "cold_starts",
-            "duration_ns",
+            "duration_us",
             "cost_pd",
             "unpriced",
         ).updates,
@@ -32,7 +32,7 @@ _FUNCTION_STATS = Conflict(
     )
 )
 _FUNCTION_DURATIONS = adding(tables.function_durations, "count")
-_EDGE_STATS = adding(tables.edge_stats, "calls", "errors", "duration_ns")
+_EDGE_STATS = adding(tables.edge_stats, "calls", "errors", "duration_us")
 _EDGE_DURATIONS = adding(tables.edge_durations, "count")
 _ISSUE_STATS = adding(tables.issue_stats, "occurrences", "cost_pd")
 
@@ -149,7 +149,7 @@ def write_rollups(connection: Connection, rollups: Rollups) -> None:
                 total.invocations,
                 total.errors,
                 total.cold_starts,
-                total.duration_ns,
+                total.duration_us,
                 total.max_memory_mb,
                 total.cost_pd,
                 total.unpriced,
@@ -167,7 +167,7 @@ def write_rollups(connection: Connection, rollups: Rollups) -> None:
     write(
         connection,
         tables.edge_stats,
-        [(*key, total.calls, total.errors, total.duration_ns) for key, total in rollups.edges.items()],
+        [(*key, total.calls, total.errors, total.duration_us) for key, total in rollups.edges.items()],
         _EDGE_STATS,
     )
     write(

@@ -21,6 +21,7 @@ from collector.store import tables
 from collector.store.statements import adding, delete_by_key, select_by_key, write
 
 TRACES_PER_PASS = 2_000
+KEYS_PER_PASS = 5_000  # requests wait while a pass runs
 _ADD_EVENTS = adding(tables.flow_stats, "events")
 BUSY_S = 0.2  # until another collector's pass will have ended
 _ADVISORY_LOCK = 0x636C6578  # PostgreSQL's; one stitcher at a time among all collectors. "clex": next to the schema's
@@ -32,7 +33,16 @@ _invocations = tables.invocations.c
 # SQLAlchemy caches the compiled statement and expands only the lists.
 _QUEUE = select(tables.stitch_queue.c.token, tables.stitch_queue.c.trace_id).order_by(tables.stitch_queue.c.token)
 _KEYS_OF = select(_keys.key).where(_keys.trace_id.in_(bindparam("some", expanding=True))).distinct()
-_POINTERS_OF = select(_keys.key).where(_keys.trace_id.in_(bindparam("some", expanding=True)), _keys.pointer.is_(True))
+_KEY_COUNTS_OF = (
+    select(_keys.trace_id, func.count())
+    .where(_keys.trace_id.in_(bindparam("some", expanding=True)))
+    .group_by(_keys.trace_id)
+)
+_CONSUMED_BY = (
+    select(_keys.key)
+    .where(_keys.trace_id.in_(bindparam("some", expanding=True)), _keys.side == Side.CONSUMED)
+    .distinct()
+)
 _ROWS_OF = select(*tables.link_keys.c).where(_keys.key.in_(bindparam("some", expanding=True)))
 _LINKS_TO = select(*tables.links.c).where(_links.consumer_trace_id.in_(bindparam("some", expanding=True)))
 _CONSUMERS_OF = (
@@ -112,45 +122,48 @@ class Stitcher:
             queued = [tuple(row) for row in connection.execute(_QUEUE.limit(most))]
             if not queued:
                 return None
-            traces = {trace for _, trace in queued}
+            taken = _affordable(connection, queued)
+            traces = {trace for _, trace in taken}
             relinked = _join_links(connection, traces)
             _regroup(connection, traces, relinked)
-            delete_by_key(connection, tables.stitch_queue, queued)
-            return 0.0 if len(queued) == most else None
+            delete_by_key(connection, tables.stitch_queue, taken)
+            return 0.0 if len(queued) == most or len(taken) < len(queued) else None
+
+
+def _affordable(connection: Connection, queued: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """As much of the queue's head as has no more than KEYS_PER_PASS link keys, but at least the first trace."""
+    keys = dict(_fetch(connection, _KEY_COUNTS_OF, {trace for _, trace in queued}))
+    taken: list[tuple[Any, ...]] = []
+    total = 0
+    for token, trace in queued:
+        total += keys.pop(trace, 0)
+        if taken and total > KEYS_PER_PASS:
+            break
+        taken.append((token, trace))
+    return taken
 
 
 def _join_links(connection: Connection, traces: set[bytes]) -> set[bytes]:
     """Brings `links` up to date with the link keys of these traces; returns the consumers whose links changed."""
     keys = {key for (key,) in _fetch(connection, _KEYS_OF, traces)}
     rows = [LinkKey(*row) for row in _fetch(connection, _ROWS_OF, keys)]
-    # A consumer that follows pointers is looked at with all of its pointers, because all its old links are replaced.
-    followers = {row.trace_id for row in rows if row.pointer and row.side == Side.CONSUMED}
-    further = {key for (key,) in _fetch(connection, _POINTERS_OF, followers)} - keys
+    # A consumer is looked at with all that it consumed, because all links that its keys gave before are replaced.
+    consumers = {row.trace_id for row in rows if row.side == Side.CONSUMED}
+    further = {key for (key,) in _fetch(connection, _CONSUMED_BY, consumers)} - keys
     rows.extend(LinkKey(*row) for row in _fetch(connection, _ROWS_OF, further))
-    pointers = {
-        (row.trace_id, row.span_id)
-        for row in rows
-        if row.pointer and row.side == Side.CONSUMED and row.trace_id in followers
-    }
-    exact = resolve(row for row in rows if not row.pointer)
-    pointed = {
-        link
-        for link in resolve(row for row in rows if row.pointer)
-        if (link.consumer_trace_id, link.consumer_span_id) in pointers
-    } - exact
-    consumers = {link.consumer_trace_id for link in exact | pointed} | followers
+    spans = {(row.trace_id, row.span_id) for row in rows if row.side == Side.CONSUMED and row.trace_id in consumers}
+    derived = {link for link in resolve(rows) if (link.consumer_trace_id, link.consumer_span_id) in spans}
     stored = {Link(*row[:4]): bool(row[4]) for row in _fetch(connection, _LINKS_TO, consumers)}
     outdated = {
         link
-        for link, by_pointer in stored.items()
-        if by_pointer and (link.consumer_trace_id, link.consumer_span_id) in pointers and link not in pointed
+        for link, was_derived in stored.items()
+        if was_derived and (link.consumer_trace_id, link.consumer_span_id) in spans and link not in derived
     }
-    new = [(*link, False) for link in exact if link not in stored]
-    new.extend((*link, True) for link in pointed if link not in stored)
+    new = derived - stored.keys()
     delete_by_key(connection, tables.links, outdated)
-    write(connection, tables.links, new)
-    _count_flows(connection, rows, [Link(*row[:4]) for row in new], outdated)
-    return {row[0] for row in new} | {link.consumer_trace_id for link in outdated}
+    write(connection, tables.links, [(*link, True) for link in new])
+    _count_flows(connection, rows, new, outdated)
+    return {link.consumer_trace_id for link in new | outdated}
 
 
 def _count_flows(

@@ -6,6 +6,8 @@ Conventions that hold in every table:
   start is part of the key so that new rows land at the right-hand edge of the index however large the table is, and
   so that the same span sent twice meets itself.
 * `span_id` is the span's 8 bytes read as a signed big-endian integer, `trace_id` its 16 bytes.
+* A sum of durations is in microseconds: in nanoseconds a thousand functions that never rest would overflow 64 bits
+  within three months.
 * `*_pd` is money in picodollars (1e-12 USD), an integer, so that sums never drift.
 * Ids of functions, resources and issues are 63-bit hashes of what they name (`collector.domain.ids`), so that any
   number of collectors agree on them without asking the database.
@@ -153,8 +155,8 @@ links = Table(
     # The two spans that the graph draws an edge between.
     Column("consumer_span_id", BigInteger, primary_key=True, autoincrement=False),
     Column("producer_span_id", BigInteger, primary_key=True, autoincrement=False),
-    # Found by a pointer, so that a later producer that arrives afterwards takes its place.
-    Column("pointer", Boolean, nullable=False),
+    # Worked out from link keys, and so replaced when they tell otherwise. False: the consumer's span itself named it.
+    Column("derived", Boolean, nullable=False),
     Index(None, "producer_trace_id"),
     sqlite_with_rowid=False,
 )
@@ -236,7 +238,7 @@ function_stats = Table(
     Column("invocations", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     Column("cold_starts", BigInteger, nullable=False),
-    Column("duration_ns", BigInteger, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
     Column("max_memory_mb", Integer, nullable=False),  # 0: unknown
     Column("cost_pd", BigInteger, nullable=False),
     Column("unpriced", BigInteger, nullable=False),  # invocations whose cost is unknown
@@ -267,7 +269,7 @@ edge_stats = Table(
     Column("start_s", BigInteger, primary_key=True, autoincrement=False),
     Column("calls", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
-    Column("duration_ns", BigInteger, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
     Index(None, "resolution", "start_s"),
     sqlite_with_rowid=False,
 )

@@ -65,7 +65,7 @@ def upgrade() -> None:
         sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("calls", sa.BigInteger(), nullable=False),
         sa.Column("errors", sa.BigInteger(), nullable=False),
-        sa.Column("duration_ns", sa.BigInteger(), nullable=False),
+        sa.Column("duration_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "function_id", "resource_id", "direction", "resolution", "start_s", name=op.f("pk_edge_stats")
         ),
@@ -103,7 +103,7 @@ def upgrade() -> None:
         sa.Column("invocations", sa.BigInteger(), nullable=False),
         sa.Column("errors", sa.BigInteger(), nullable=False),
         sa.Column("cold_starts", sa.BigInteger(), nullable=False),
-        sa.Column("duration_ns", sa.BigInteger(), nullable=False),
+        sa.Column("duration_us", sa.BigInteger(), nullable=False),
         sa.Column("max_memory_mb", sa.Integer(), nullable=False),
         sa.Column("cost_pd", sa.BigInteger(), nullable=False),
         sa.Column("unpriced", sa.BigInteger(), nullable=False),
@@ -210,7 +210,7 @@ def upgrade() -> None:
         sa.Column("producer_trace_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("consumer_span_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("producer_span_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("pointer", sa.Boolean(), nullable=False),
+        sa.Column("derived", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint(
             "consumer_trace_id", "producer_trace_id", "consumer_span_id", "producer_span_id", name=op.f("pk_links")
         ),

@@ -32,7 +32,7 @@ from collector.store.tables import (
 MOST_PER_PAGE = 500
 MOST_ISSUES = 100  # choices of the filter
 
-_SUMS = ("invocations", "errors", "cold_starts", "duration_ns", "cost_pd", "unpriced")
+_SUMS = ("invocations", "errors", "cold_starts", "duration_us", "cost_pd", "unpriced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +99,11 @@ def get_function(connection: Connection, function_id: int, window: TimeRange) ->
     buckets = chart_buckets(window)
     sums, max_memory_mb = _sums(connection, function_id, window, buckets)
     histograms = _histograms(connection, function_id, window, buckets)
-    count, errors, cold_starts, duration_ns, cost_pd, unpriced = (
+    count, errors, cold_starts, duration_us, cost_pd, unpriced = (
         sum(values[index] for values in sums.values()) for index in range(len(_SUMS))
     )
     whole = [pair for histogram in histograms.values() for pair in histogram]
-    averages = {bar: values[3] / values[0] / 1e6 for bar, values in sums.items() if values[0]}
+    averages = {bar: values[3] / values[0] / 1e3 for bar, values in sums.items() if values[0]}
     p95s = {bar: percentile_ms(histogram, 0.95) for bar, histogram in histograms.items()}
     return FunctionDetail(
         function=FunctionRef(row.id, row.kind, row.account, row.region, row.name),
@@ -116,7 +116,7 @@ def get_function(connection: Connection, function_id: int, window: TimeRange) ->
         errors_total=errors,
         cold_starts_total=cold_starts,
         cost_total_pd=known_cost(row.kind, count, cost_pd, unpriced),
-        average_ms=duration_ns / count / 1e6 if count else None,
+        average_ms=duration_us / count / 1e3 if count else None,
         p50_ms=percentile_ms(whole, 0.5),
         p95_ms=percentile_ms(whole, 0.95),
         p99_ms=percentile_ms(whole, 0.99),

@@ -65,7 +65,7 @@ def list_functions(
     quiet = (0,) * TREND_BUCKETS
     rows = []
     for found in connection.execute(_described(matching)):
-        count, errors, cold_starts, duration_ns, cost_pd, unpriced, memory = sums.get(found.id, (0,) * 7)
+        count, errors, cold_starts, duration_us, cost_pd, unpriced, memory = sums.get(found.id, (0,) * 7)
         rows.append(
             FunctionRow(
                 function=FunctionRef(*found[:5]),
@@ -76,7 +76,7 @@ def list_functions(
                 invocations=count,
                 errors=errors,
                 cold_starts=cold_starts,
-                average_ms=duration_ns / count / 1e6 if count else None,
+                average_ms=duration_us / count / 1e3 if count else None,
                 p95_ms=percentile_ms(histograms.get(found.id, ()), 0.95),
                 cost_pd=known_cost(found.kind, count, cost_pd, unpriced),
                 last_seen_ms=found.last_seen_ns // 1_000_000 if found.last_seen_ns is not None else None,
@@ -115,7 +115,7 @@ def _described(matching: list[ColumnElement[bool]]) -> Any:
 
 
 def _sums(connection: Connection, window: TimeRange, chosen: Any) -> dict[int, tuple[int, ...]]:
-    names = ("invocations", "errors", "cold_starts", "duration_ns", "cost_pd", "unpriced")
+    names = ("invocations", "errors", "cold_starts", "duration_us", "cost_pd", "unpriced")
     stats = function_stats.c
     rows = rollup(
         function_stats,

@@ -64,7 +64,7 @@ class _Flow:
 
     calls: int = 0
     errors: int = 0
-    duration_ns: int = 0
+    duration_us: int = 0
     histogram: Counter[int] = field(default_factory=Counter)
 
 
@@ -91,15 +91,15 @@ def get_system_map(connection: Connection, window: TimeRange) -> SystemMap:
 
 
 def _edges(connection: Connection, window: TimeRange) -> list[tuple[int, ...]]:
-    """(function, resource, direction, calls, errors, duration_ns), busiest first."""
+    """(function, resource, direction, calls, errors, duration_us), busiest first."""
     stats = edge_stats.c
     rows = rollup(
         edge_stats,
         slices(window),
-        [stats.function_id, stats.resource_id, stats.direction, stats.calls, stats.errors, stats.duration_ns],
+        [stats.function_id, stats.resource_id, stats.direction, stats.calls, stats.errors, stats.duration_us],
     )
     keys = [rows.c.function_id, rows.c.resource_id, rows.c.direction]
-    found = grouped(rows, keys, "calls", "errors", "duration_ns").subquery()
+    found = grouped(rows, keys, "calls", "errors", "duration_us").subquery()
     statement = (
         select(found)
         .where(found.c.calls > 0)
@@ -167,14 +167,14 @@ def _flows(
     same: Mapping[int, int],
 ) -> dict[_EdgeKey, _Flow]:
     flows: defaultdict[_EdgeKey, _Flow] = defaultdict(_Flow)
-    for function_id, resource_id, direction, calls, errors, duration_ns in rows:
+    for function_id, resource_id, direction, calls, errors, duration_us in rows:
         function = f"function:{function_id}"
         resource = f"function:{same[resource_id]}" if resource_id in same else f"resource:{resource_id}"
         triggers = direction == Direction.TRIGGERS
         flow = flows[(resource, function, True) if triggers else (function, resource, False)]
         flow.calls += calls
         flow.errors += errors
-        flow.duration_ns += duration_ns
+        flow.duration_us += duration_us
         if not triggers:
             flow.histogram.update(histograms.get((function_id, resource_id), {}))
     return dict(flows)
@@ -188,7 +188,7 @@ def _edge(key: _EdgeKey, flow: _Flow) -> MapEdge:
         trigger=trigger,
         calls=flow.calls,
         errors=flow.errors,
-        average_ms=None if trigger else flow.duration_ns / flow.calls / 1e6,
+        average_ms=None if trigger else flow.duration_us / flow.calls / 1e3,
         p95_ms=None if trigger else percentile_ms(flow.histogram.items(), 0.95),
     )
 
@@ -211,7 +211,7 @@ def _resources(resources: Collection[ResourceRef], flows: Mapping[_EdgeKey, _Flo
 def _functions(connection: Connection, window: TimeRange, linked: set[int]) -> tuple[MapFunction, ...]:
     """Those that ran in the window, and those that edges lead to."""
     stats, durations = function_stats.c, function_durations.c
-    names = ("invocations", "errors", "duration_ns", "cost_pd", "unpriced")
+    names = ("invocations", "errors", "duration_us", "cost_pd", "unpriced")
     rows = rollup(function_stats, slices(window), [stats.function_id, *(stats[name] for name in names)])
     sums = {row[0]: tuple(row[1:]) for row in connection.execute(grouped(rows, [rows.c.function_id], *names))}
     rows = rollup(function_durations, slices(window), [durations.function_id, durations.bucket, durations.count])
@@ -222,14 +222,14 @@ def _functions(connection: Connection, window: TimeRange, linked: set[int]) -> t
     known = functions_by_id(connection, ids)
     nodes = []
     for id in ids:
-        count, errors, duration_ns, cost_pd, unpriced = sums.get(id, (0, 0, 0, 0, 0))
+        count, errors, duration_us, cost_pd, unpriced = sums.get(id, (0, 0, 0, 0, 0))
         function = known.get(id, unknown_function(id))
         nodes.append(
             MapFunction(
                 function=function,
                 invocations=count,
                 errors=errors,
-                average_ms=duration_ns / count / 1e6 if count else None,
+                average_ms=duration_us / count / 1e3 if count else None,
                 p95_ms=percentile_ms(histograms.get(id, ()), 0.95),
                 cost_pd=known_cost(function.kind, count, cost_pd, unpriced),
             )

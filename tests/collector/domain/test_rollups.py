@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collector.domain.facts import Direction, Occurrence, Result
 from collector.domain.rollups import FunctionSum, Rollups
-from tests.collector.store.facts import BUCKET, MS, START_NS, call, function, invocation, trace
+from tests.collector.store.facts import BUCKET, START_NS, call, function, invocation, trace
 
 MINUTE = START_NS // 10**9 // 60 * 60
 
@@ -17,9 +17,9 @@ def test_adds_up_per_minute_and_hour() -> None:
 
     minutes = {key[2]: total for key, total in rollups.functions.items() if key[1] == 60}
     hours = [total for key, total in rollups.functions.items() if key[1] == 3600]
-    assert FunctionSum(1, 0, 0, 10 * MS, 60, 5, 0) == minutes[MINUTE]
-    assert FunctionSum(1, 1, 0, 20 * MS, 60, 0, 1) == minutes[MINUTE + 60]
-    assert [FunctionSum(2, 1, 0, 30 * MS, 60, 5, 1)] == hours
+    assert FunctionSum(1, 0, 0, 10_000, 60, 5, 0) == minutes[MINUTE]
+    assert FunctionSum(1, 1, 0, 20_000, 60, 0, 1) == minutes[MINUTE + 60]
+    assert [FunctionSum(2, 1, 0, 30_000, 60, 5, 1)] == hours
 
 
 def test_taking_back_leaves_nothing() -> None:
@@ -33,7 +33,7 @@ def test_taking_back_leaves_nothing() -> None:
         rollups.add_occurrence(occurrence, 5, weight)
 
     assert all(total == FunctionSum(max_memory_mb=60) for total in rollups.functions.values())
-    assert all((total.calls, total.errors, total.duration_ns) == (0, 0, 0) for total in rollups.edges.values())
+    assert all((total.calls, total.errors, total.duration_us) == (0, 0, 0) for total in rollups.edges.values())
     assert all((total.occurrences, total.cost_pd) == (0, 0) for total in rollups.issues.values())
     assert not any(rollups.function_durations.values())
     assert not any(rollups.edge_durations.values())
@@ -45,4 +45,4 @@ def test_a_trigger_is_an_edge_towards_the_function() -> None:
     rollups.add_invocation(invocation(1, result=Result.TIMEOUT, trigger_resource_id=BUCKET.id))
 
     edge = rollups.edges[function().id, BUCKET.id, int(Direction.TRIGGERS), 60, MINUTE]
-    assert (1, 1, 0) == (edge.calls, edge.errors, edge.duration_ns)
+    assert (1, 1, 0) == (edge.calls, edge.errors, edge.duration_us)

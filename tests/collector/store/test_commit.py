@@ -76,7 +76,7 @@ def test_sums_per_minute_and_hour(database: Engine) -> None:
     commit(database, facts(invocation(3, duration_ms=20, cost_pd=7)))
 
     seconds = START_NS // 10**9
-    sums = (3, 1, 0, 60 * MS, 60, 12, 1)
+    sums = (3, 1, 0, 60_000, 60, 12, 1)
     assert [
         (function().id, 3600, seconds - seconds % 3600, *sums),
         (function().id, 60, seconds - seconds % 60, *sums),
@@ -84,7 +84,7 @@ def test_sums_per_minute_and_hour(database: Engine) -> None:
     minute = [row for row in rows(database, tables.edge_stats) if row[3] == 60]
     start = seconds - seconds % 60
     assert [
-        (function().id, BUCKET.id, Direction.CALLS, 60, start, 2, 1, 16 * MS),
+        (function().id, BUCKET.id, Direction.CALLS, 60, start, 2, 1, 16_000),
         (function().id, BUCKET.id, Direction.TRIGGERS, 60, start, 2, 1, 0),
     ] == minute
     buckets = sorted(row[3:] for row in rows(database, tables.function_durations) if row[1] == 60)
@@ -103,10 +103,10 @@ def test_the_end_replaces_the_unfinished(database: Engine) -> None:
     commit(database, facts(invocation(1, duration_ms=2_950, cost_pd=10), calls=[call(1, span=2, duration_ms=2_850)]))
 
     assert [(2_950 * MS, True, Result.OK)] == rows(database, tables.invocations, "duration_ns", "finished", "result")
-    assert [(1, 0, 2_950 * MS, 10)] * 2 == rows(
-        database, tables.function_stats, "invocations", "errors", "duration_ns", "cost_pd"
+    assert [(1, 0, 2_950_000, 10)] * 2 == rows(
+        database, tables.function_stats, "invocations", "errors", "duration_us", "cost_pd"
     )
-    assert [(1, 0, 2_850 * MS)] * 2 == rows(database, tables.edge_stats, "calls", "errors", "duration_ns")
+    assert [(1, 0, 2_850_000)] * 2 == rows(database, tables.edge_stats, "calls", "errors", "duration_us")
     assert [(0, 0)] * 2 == rows(database, tables.issue_stats, "occurrences", "cost_pd")
     assert [] == rows(database, tables.issue_occurrences)
     assert {(bucket_of(2_950 * MS), 1), (bucket_of(2_900 * MS), 0)} >= {

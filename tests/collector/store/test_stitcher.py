@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from collector.domain.facts import Facts, Link, Result, Side
+from collector.domain.links import MAX_PRODUCERS
 from collector.store import tables
 from collector.store.commit import Seen, write_facts
 from collector.store.engine import open_engine
@@ -77,7 +78,7 @@ def test_a_link_key_joins_both_sides(database: Engine) -> None:
         link = connection.execute(select(tables.links)).one()
     assert (Result.OK, 2, 1, START_NS + 510 * MS) == (row.result, row.invocations, row.failed_invocations, row.ended_ns)
     assert "s3 2,dynamodb 1" == row.services
-    assert (trace(2), trace(1), 2, 11, False) == tuple(link)
+    assert (trace(2), trace(1), 2, 11, True) == tuple(link)
 
 
 def test_the_producer_may_arrive_last(database: Engine) -> None:
@@ -164,6 +165,36 @@ def test_counts_what_one_resource_hands_to_another(database: Engine) -> None:
     assert {(transcribe, transcripts, 60, 1), (transcribe, transcripts, 3600, 1)} == {
         (row.source_id, row.target_id, row.resolution, row.events) for row in rows
     }
+
+
+def test_links_are_those_that_all_keys_give(database: Engine) -> None:
+    """A place that led to a producer may be joined by an event that leads to the same one, in a later export."""
+    place = [
+        key("s3-object:b/k", side, n, start_ms=n, pointer=True) for side, n in ((Side.PRODUCED, 1), (Side.CONSUMED, 2))
+    ]
+    event = [key("s3:a", side, n, start_ms=n) for side, n in ((Side.PRODUCED, 1), (Side.CONSUMED, 2))]
+    store(database, facts(invocation(1, start_ms=1)), facts(invocation(2, start_ms=2)))
+    for keys in (place[:1], place[1:], event[:1], event[1:]):
+        store(database, facts(keys=keys, body=repr(keys).encode()))
+        stitch(database)
+
+    assert {1: {1, 2}} == members(database)
+
+
+def test_of_very_many_producers_the_same_ones_count(database: Engine) -> None:
+    """Whatever order they arrive in, a consumer is linked to as many of them as all together give."""
+    consumer = facts(invocation(99, start_ms=500), keys=[key("sqs:a", Side.CONSUMED, 99, start_ms=500)])
+    producers = [
+        facts(invocation(n, start_ms=n), keys=[key("sqs:a", Side.PRODUCED, n, start_ms=n)]) for n in range(1, 21)
+    ]
+    store(database, consumer, *producers[10:])
+    stitch(database)
+    store(database, *producers[:10])
+    stitch(database)
+
+    with database.connect() as connection:
+        linked = {row.producer_span_id for row in connection.execute(select(tables.links))}
+    assert set(range(1, MAX_PRODUCERS + 1)) == linked
 
 
 def test_a_span_link_counts_even_when_it_comes_late(database: Engine) -> None:
