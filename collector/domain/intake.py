@@ -18,7 +18,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from collector.domain.errors import MalformedExport
-from collector.domain.facts import Export, Facts, Signal
+from collector.domain.facts import MAX_LINKS, Export, Facts, Signal
 from collector.domain.functions import RESOURCE_ATTRIBUTES
 from collector.domain.ids import export_id, span_number
 from collector.domain.invocations import SPAN_ATTRIBUTES, read_process
@@ -85,7 +85,10 @@ def read_traces(body: bytes, *, received_ms: int, prices: PriceTable | None = No
     if rejected:
         body = request.SerializeToString()
     facts.export = Export(export_id(earliest if taken else 0, body), Signal.TRACES, taken, received_ms, body)
-    return Intake(facts, rejected, f"{rejected} span(s) refused: {reason}" if rejected else "")
+    reasons = [f"{rejected} span(s) refused: {reason}"] if rejected else []
+    if facts.dropped_links:
+        reasons.append(f"{facts.dropped_links} link(s) beyond {MAX_LINKS} of one request were left out")
+    return Intake(facts, rejected, "; ".join(reasons))
 
 
 def read_logs(body: bytes, *, received_ms: int) -> Intake:

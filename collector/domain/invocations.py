@@ -6,7 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from collector.domain import calls as call_targets
 from collector.domain import issues
-from collector.domain.facts import Call, Facts, Function, Invocation, Issue, Link, LinkKey, Occurrence, Result, Side
+from collector.domain.facts import (
+    MAX_LINKS,
+    Call,
+    Facts,
+    Function,
+    Invocation,
+    Issue,
+    Link,
+    LinkKey,
+    Occurrence,
+    Result,
+    Side,
+)
 from collector.domain.failures import call_error, describe_failure, result_of
 from collector.domain.functions import describe_function, is_lambda
 from collector.domain.ids import hash63, span_number
@@ -17,7 +29,6 @@ from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
 from collector.domain.triggers import trigger_of
 from collector.domain.values import first_text, flag, number, texts, whole
 
-MAX_LINK_KEYS = 10_000  # of one span: the largest batch that Lambda delivers
 # Of one link key: `s3-object:`, a bucket's name of 63 and a key of 1,024 fit.
 MAX_LINK_KEY_LENGTH = 1_200
 MAX_INIT_MS = 900_000
@@ -202,19 +213,28 @@ def _services(item: SpanFacts) -> str:
 def _read_span_links(facts: Facts, item: SpanFacts, invocation: SpanFacts) -> None:
     """Links of the invocation's span or of a step of it, such as the CONSUMER span of a message: both tell what set
     the invocation off."""
-    facts.links.extend(
+    found = [
         Link(invocation.trace_id, link.trace_id, invocation.number, span_number(link.span_id))
-        for link in item.span.links[:MAX_LINK_KEYS]
+        for link in item.span.links
         if len(link.trace_id) == 16 and len(link.span_id) == 8 and any(link.trace_id) and any(link.span_id)
         if link.trace_id != invocation.trace_id
-    )
+    ]
+    taken = found[: _room(facts)]
+    facts.links.extend(taken)
+    facts.dropped_links += len(found) - len(taken)
 
 
 def _read_link_keys(facts: Facts, item: SpanFacts, side: Side) -> None:
     found = item.attributes.get("clew.link.keys")
     if found is not None:
-        keys = dict.fromkeys(texts(found, MAX_LINK_KEYS, MAX_LINK_KEY_LENGTH))
-        facts.link_keys.extend(_link_key(key, item, side) for key in keys)
+        keys = list(dict.fromkeys(texts(found, MAX_LINKS, MAX_LINK_KEY_LENGTH)))
+        taken = keys[: _room(facts)]
+        facts.link_keys.extend(_link_key(key, item, side) for key in taken)
+        facts.dropped_links += len(keys) - len(taken)
+
+
+def _room(facts: Facts) -> int:
+    return max(0, MAX_LINKS - len(facts.link_keys) - len(facts.links))
 
 
 def _link_key(key: str, item: SpanFacts, side: Side) -> LinkKey:

@@ -86,7 +86,7 @@ class OtlpReceiver:
                 with self._large if len(body) > _LARGE else nullcontext():
                     intake = self._read(signal, content_type, body)
                 if intake.facts.export.items:
-                    self._submit(intake, len(body))
+                    self._submit(intake)
         except Refusal as refusal:
             self._counters.refused(signal, refusal.status, refusal.reason)
             return refused(start_response, content_type, refusal)
@@ -116,9 +116,9 @@ class OtlpReceiver:
             message = str(error)
             raise Refusal(400, "malformed", f"{message[:1].upper()}{message[1:]}.") from error
 
-    def _submit(self, intake: Intake, size: int) -> None:
+    def _submit(self, intake: Intake) -> None:
         try:
-            self._store.submit(intake.facts, size)
+            self._store.submit(intake.facts, intake.facts.size)
         except Overloaded as error:
             raise Refusal(
                 429,

@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.domain.errors import MalformedExport
-from collector.domain.facts import Facts, Signal
+from collector.domain.facts import MAX_LINKS, Facts, Signal
 from collector.domain.functions import RESOURCE_ATTRIBUTES
 from collector.domain.intake import Intake, read_logs, read_traces
 from collector.domain.invocations import SPAN_ATTRIBUTES
@@ -47,7 +47,8 @@ def logs(body: bytes) -> Intake:
 
 def rows(facts: Facts) -> list[object]:
     """Everything that a table gets of them."""
-    return [getattr(facts, field.name) for field in dataclasses.fields(facts) if field.name not in {"export", "traces"}]
+    values = [getattr(facts, field.name) for field in dataclasses.fields(facts)]
+    return [value for value in values if isinstance(value, list)]
 
 
 def test_an_export_is_stored_as_it_came() -> None:
@@ -368,3 +369,21 @@ def test_any_valid_logs_are_read(records: list[object]) -> None:
     found = logs(export_logs(*records))  # type: ignore[arg-type]  # hypothesis types what it builds as object
     assert found.rejected + found.facts.export.items == len(records)
     assert len(ExportLogsServiceRequest.FromString(found.facts.export.body).resource_logs) == 1
+
+
+def test_links_beyond_the_bound_are_left_out_and_counted() -> None:
+    """One request cannot keep all others waiting with its links; it is told how many did not count."""
+    keys = [f"sqs:{number}" for number in range(MAX_LINKS // 2 + 5)]
+    found = read_traces(
+        export(
+            spans=[
+                invocation(id=1, attrs={"clew.link.keys": keys}),
+                call("SQS.SendMessageBatch", parent=1, attrs={"clew.link.keys": keys}),
+            ]
+        ),
+        received_ms=RECEIVED_MS,
+    )
+
+    assert len(found.facts.link_keys) + len(found.facts.links) == MAX_LINKS
+    assert found.facts.dropped_links == 11  # the request id is a link key too
+    assert (found.rejected, "11 link(s)" in found.reason) == (0, True)
