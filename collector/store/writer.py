@@ -23,6 +23,7 @@ from collector.store.stitcher import Stitcher
 MAX_GROUP_BYTES = 16 * 1024 * 1024  # a commit holds the write lock, so it may not grow with the backlog
 STITCH_EVERY_S = 0.2  # how far the transactions may lag behind what is stored; each pass is one more commit
 RETRY_AFTER_S = 1
+DOUBT_S = 30  # then health is ok again until a commit fails: who sends nothing to a sick collector must learn of it
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Writer:
         self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._closing = False
+        self._doubtful_until = 0.0  # monotonic
         self._stitch_due = 0.0  # monotonic; what an earlier process left in the queue is stitched at once
         self._thread = threading.Thread(target=self._run, name="clew-writer", daemon=True)
 
@@ -57,7 +59,8 @@ class Writer:
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive() and not self._closing
+        """Whether requests are taken and, as far as is known, stored: false for a while after a commit failed."""
+        return self._takes and time.monotonic() >= self._doubtful_until
 
     @property
     def waiting_bytes(self) -> int:
@@ -71,7 +74,7 @@ class Writer:
         """
         request = _Request(facts, size)
         with self._changed:
-            if not self.alive:
+            if not self._takes:
                 raise StoreUnavailable("The collector is stopping.", RETRY_AFTER_S)
             # One request is always taken, or one larger than the bound could never be.
             if self._waiting and self._waiting_bytes + size > self._max_queue_bytes:
@@ -93,6 +96,10 @@ class Writer:
             self._changed.notify()
         if self._thread.ident is not None:
             self._thread.join()
+
+    @property
+    def _takes(self) -> bool:
+        return self._thread.is_alive() and not self._closing
 
     def _run(self) -> None:
         while True:
@@ -126,6 +133,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # whatever it is, every waiting request must hear of it
             self._settle_failure(group, error)
         else:
+            self._doubtful_until = 0.0
             for request in group:
                 request.done.set()
             if self._stitch_due == float("inf"):
@@ -150,6 +158,7 @@ class Writer:
             logger.error("an export could not be stored: %s", error)
             answer: Exception = StoreError("This export cannot be stored; the collector's log has the reason.")
         else:
+            self._doubtful_until = time.monotonic() + DOUBT_S
             _log(f"a commit of {len(group)} exports failed", error)
             reason = str(error) if isinstance(error, StoreError) else "The database failed."
             answer = StoreUnavailable(reason, RETRY_AFTER_S)

@@ -114,9 +114,12 @@ def test_a_database_that_fails_is_worth_a_retry(database: Engine, gate: Gate) ->
         gate.fail_with = StoreError("The disk is gone.")
         with pytest.raises(StoreUnavailable, match="The disk is gone"):
             writer.submit(facts(invocation(1)), 100)
+        health = [writer.alive]
         gate.fail_with = None
         writer.submit(facts(invocation(1)), 100)
+        health.append(writer.alive)
 
+    assert [False, True] == health
     assert 1 == count(database)
     with database.connect() as connection:
         assert 1 == connection.scalar(select(func.count()).select_from(tables.functions))
