@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
+    from clew.encoder import LogRecord
     from clew.engine import Engine
     from clew.payload import Payload
 
@@ -155,10 +156,11 @@ class Invocation:
         spans = self._engine.provider.buffer.ended[:]
         spans += [self._unfinished(span, timeout) for span in list(self._engine.provider.buffer.open.values())]
         spans = [span for span in spans if span.context is not None and span.context.trace_flags.sampled]
-        records = []
-        if self.lines is not None:
-            self.lines.flush()
-            records = self.lines.records[:]
+        records: list[LogRecord] = []
+        with Guard("taking the lines"):
+            if self.lines is not None:
+                self.lines.flush()
+                records = self.lines.records[:]
         # Most of the margin is for the network; what is over is for the platform's own clock.
         if self._engine.delivery.deliver(spans, records, ahead * 0.8) and self.lines is not None:
             del self.lines.records[: len(records)]
@@ -236,7 +238,11 @@ class Invocation:
             return
         attributes: dict[str, Any] = {}
         self._add_memory(attributes)
-        records, dropped_records = self.lines.take() if self.lines is not None else ([], 0)
+        records: list[LogRecord] = []
+        dropped_records = 0
+        with Guard("taking the lines"):
+            if self.lines is not None:
+                records, dropped_records = self.lines.take()
         engine.delivery.drop(engine.provider.buffer.take_dropped(), dropped_records)
         lost = (engine.delivery.dropped_spans, engine.delivery.dropped_logs)
         if lost[0]:
@@ -252,9 +258,10 @@ class Invocation:
             engine.delivery.drop(len(spans), len(records))
 
     def _add_memory(self, attributes: dict[str, Any]) -> None:
-        used = max_memory_used() if self._engine.settings.in_lambda else None
-        if used is not None:
-            attributes["clew.lambda.max_memory_used"] = used
+        with Guard("measuring the memory"):
+            used = max_memory_used() if self._engine.settings.in_lambda else None
+            if used is not None:
+                attributes["clew.lambda.max_memory_used"] = used
 
 
 def _snapshot(span: Any) -> dict[str, Any]:
