@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry import context as otel_context
 
 from clew.engine import Engine, entered, start
-from clew.failures import without_our_frames
+from clew.failures import with_traceback, without_our_frames
 from clew.guard import Guard, warn_once
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _sync_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Cal
             result = handler(*args, **kwargs)
         except BaseException as error:
             traceback = _failed(run, error)
-            raise error.with_traceback(traceback)  # noqa: B904  # the same error goes on
+            raise with_traceback(error, traceback)  # noqa: B904  # the same error goes on
         _succeeded(run, result)
         return result
 
@@ -84,7 +84,7 @@ def _async_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Ca
             result = await handler(*args, **kwargs)
         except BaseException as error:
             traceback = _failed(run, error)
-            raise error.with_traceback(traceback)  # noqa: B904  # the same error goes on
+            raise with_traceback(error, traceback)  # noqa: B904  # the same error goes on
         _succeeded(run, result)
         return result
 
@@ -122,9 +122,10 @@ def _succeeded(run: _Run, result: Any) -> None:
 
 def _failed(run: _Run, error: BaseException) -> Any:
     traceback = error.__traceback__
-    with Guard("describing a failure"):
+    with Guard("leaving our frames out of a stack"):
         traceback = without_our_frames(error)
-        error.__traceback__ = traceback
+        with_traceback(error, traceback)
+    with Guard("describing a failure"):
         run.invocation.fail(error)
     _leave(run)
     return traceback

@@ -49,6 +49,11 @@ def stack_of(error: BaseException) -> str:
     return f"{text[:half]}\n…[cut: {len(text)} characters]\n{text[-half:]}"
 
 
+def with_traceback(error: BaseException, stack: TracebackType | None) -> BaseException:
+    """The same error with that traceback, past its class: one that is frozen, or has a method of this name, objects."""
+    return BaseException.with_traceback(error, stack)
+
+
 def without_our_frames(error: BaseException) -> TracebackType | None:
     """The error's traceback as if it had not passed through us, nor those of the errors behind it."""
     seen: set[int] = set()
@@ -56,7 +61,7 @@ def without_our_frames(error: BaseException) -> TracebackType | None:
     while chain is not None and id(chain) not in seen and len(seen) < _MAX_CHAIN:
         seen.add(id(chain))
         if chain is not error:
-            chain.__traceback__ = _strip(chain.__traceback__)
+            with_traceback(chain, _strip(chain.__traceback__))
         chain = chain.__cause__ or chain.__context__
     return _strip(error.__traceback__)
 
