@@ -69,7 +69,10 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", (event) => {
   // Back from the page that a form led to: its fields are usable again.
-  if (event.persisted) for (const field of document.querySelectorAll("form :disabled")) field.disabled = false;
+  if (!event.persisted) return;
+  for (const field of document.querySelectorAll("form :disabled")) field.disabled = false;
+  // And they say again what this page shows, not what was chosen before leaving it.
+  for (const form of document.querySelectorAll("form.filters:has([data-submits])")) form.reset();
 });
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
