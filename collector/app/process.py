@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
 LOOPBACK_NAME = "localhost"
+# Between threads. With Python's own 5 ms a page that is being computed holds up each export at every step: one page
+# loaded over and over raised the 95th percentile of an export to 128 ms, with this to 45 ms.
+SWITCH_S = 0.0005
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ def running(settings: Settings) -> Iterator[Running]:
 
     Raises StartError or StoreError.
     """
+    sys.setswitchinterval(SWITCH_S)
     with ExitStack() as stack:
         # The port first: one that is taken is told before a database is touched, and a client that comes meanwhile
         # waits instead of being refused.
