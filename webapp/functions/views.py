@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Blueprint, g, render_template
 
 from collector.store.queries.functions import SORTS, list_functions
@@ -28,5 +30,11 @@ def index() -> str:
         invocations=invocations,
         errors=sum(row.errors for row in rows),
         cold_starts=sum(row.cold_starts for row in rows),
-        cost_pd=sum(row.cost_pd or 0 for row in rows),
+        cost_pd=_known_sum(row.cost_pd for row in rows),
     )
+
+
+def _known_sum(amounts_pd: Iterable[int | None]) -> int | None:
+    """None where none of them is known: that is not the same as nothing."""
+    known = [amount for amount in amounts_pd if amount is not None]
+    return sum(known) if known else None

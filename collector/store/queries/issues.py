@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Subquery, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, func, or_, select
 
 from collector.store.queries.common import FunctionRef, TimeRange
 from collector.store.queries.lookups import FUNCTION_COLUMNS, contains, searchable, storable
@@ -26,7 +26,7 @@ class IssueRow:
     function: FunctionRef
     occurrences: int  # within the window
     share: float  # of the function's invocations in the window, 0..1
-    cost_pd: int  # what the failed invocations cost
+    cost_pd: int | None  # what the failed invocations cost; None where the function has no price
     first_seen_ms: int
     last_seen_ms: int
     trend: tuple[int, ...]  # occurrences, 24 equal buckets over the window
@@ -48,7 +48,7 @@ def list_issues(
 ) -> list[IssueRow]:
     """Issues that occurred within the window. `search` looks in type, message, culprit and function name.
 
-    Equals stand with the one last seen first. At most MOST rows.
+    Equals stand with the one last seen first, unknown costs at the end. At most MOST rows.
     """
     if not storable(function_id):
         return []
@@ -66,7 +66,7 @@ def list_issues(
         "last_seen": issues.c.last_seen_ms,
         "first_seen": issues.c.first_seen_ms,
         "type": func.lower(issues.c.type),
-        "cost": seen.c.cost_pd,
+        "cost": case((functions.c.kind == "lambda", seen.c.cost_pd)),
     }
     key = sorts.get(sort, sorts["occurrences"])
     found = connection.execute(
@@ -74,7 +74,7 @@ def list_issues(
         .join(functions, functions.c.id == issues.c.function_id)
         .join(seen, seen.c.issue_id == issues.c.id)
         .where(*where)
-        .order_by(key.desc() if descending else key, issues.c.last_seen_ms.desc(), issues.c.id)
+        .order_by((key.desc() if descending else key).nulls_last(), issues.c.last_seen_ms.desc(), issues.c.id)
         .limit(MOST)
     ).all()
     ids = [row[0] for row in found]
@@ -92,7 +92,7 @@ def list_issues(
             function=FunctionRef(*row[first_of_function : first_of_function + 5]),
             occurrences=row.occurrences,
             share=min(1.0, row.occurrences / max(1, invocations.get(row.function_id, 0))),
-            cost_pd=row.cost_pd,
+            cost_pd=row.cost_pd if row.kind == "lambda" else None,
             first_seen_ms=row.first_seen_ms,
             last_seen_ms=row.last_seen_ms,
             trend=tuple(trends[row[0]]),

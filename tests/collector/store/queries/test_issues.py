@@ -40,6 +40,19 @@ def test_a_row_sums_up_the_window(world: World, page: Connection) -> None:
     assert row.latest_transaction_id == trace(3)
 
 
+def test_the_cost_of_what_has_no_price_is_unknown(world: World, page: Connection) -> None:
+    """Outside Lambda nothing is known to be free: it is no figure, and stands after all figures."""
+    free, dear, other = world.function("free"), world.function("dear"), world.function("svc", kind="service")
+    for function, cost_pd in ((free, 0), (dear, 7), (other, None)):
+        world.run(function, issue=world.issue(function, "KeyError"), cost_pd=cost_pd)
+    world.store()
+
+    for descending, names in ((True, ["dear", "free", "svc"]), (False, ["free", "dear", "svc"])):
+        rows = list_issues(page, DAY, sort="cost", descending=descending)
+        assert [row.function.name for row in rows] == names
+        assert {row.function.name: row.cost_pd for row in rows} == {"free": 0, "dear": 7, "svc": None}
+
+
 def test_what_did_not_occur_is_not_listed(world: World, page: Connection) -> None:
     """An issue outside the window is in neither the list nor the types."""
     thumb = world.function("thumb")
