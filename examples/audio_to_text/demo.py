@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Starts Clew and an example that it observes, all on this machine, and keeps the example busy.",
     )
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="port of Clew, 0 for any free one (default: %(default)s)"
+        "--port", type=_port, default=DEFAULT_PORT, help="port of Clew, 0 for any free one (default: %(default)s)"
     )
     parser.add_argument(
         "--data",
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where data and logs are kept (default: .demo beside scripts/)",
     )
     parser.add_argument(
-        "--every", type=float, default=4.0, metavar="SECONDS", help="pause between two uploads (default: %(default)g)"
+        "--every", type=_pause, default=4.0, metavar="SECONDS", help="pause between two uploads (default: %(default)g)"
     )
     parser.add_argument(
         "--once",
@@ -86,6 +86,20 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _pause(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("more than 0")
+    return seconds
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError("0 to 65535")
     return number
 
 
