@@ -1,8 +1,11 @@
 """Functions that do what few do: what they do works as without the tracer, and their invocations are not lost."""
 
+# ruff: noqa: T201  # the handlers print, because that is what is captured
+
 from __future__ import annotations
 
 import dataclasses
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,3 +74,41 @@ def test_errors_that_do_not_let_themselves_be_changed(sink: Sink, trace: Any, er
     (span,) = sink.spans()
     assert span.status.code == 2
     assert attributes(span)["error.type"] == type(error).__name__
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["logs.Lines.printed", "invocation.Invocation.watch", "payload.json.loads", "connection.Connection._send",
+     "environment.os.open"],
+)  # fmt: skip
+@pytest.mark.parametrize("error", [TimeoutError("the function's own deadline"), ValueError("odd")])
+def test_a_signal_handler_raises_through_the_tracer(
+    sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
+) -> None:
+    """Wherever in the tracer a deadline of the function's own comes, it ends the handler; the next one is traced."""
+
+    def alarm(*_: Any) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        raise error
+
+    def handler(event: Any, context: Any) -> Any:
+        print("line")
+        return event
+
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 30_000
+
+    traced = trace(handler)
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"clew.{place}", lambda *_: signal.raise_signal(signal.SIGUSR1))
+            signal.signal(signal.SIGUSR1, alarm)
+            with pytest.raises(type(error)) as raised:
+                traced({"json": "[1, 2]"}, Context())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert raised.value is error
+    assert traced("next", None) == "next"
+    assert attributes(sink.spans()[-1])["clew.return_value"] == '"next"'

@@ -115,25 +115,31 @@ def _event_and_context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[A
 
 
 def _succeeded(run: _Run, result: Any) -> None:
-    with Guard("describing a result"):
-        run.invocation.succeed(result)
-    _leave(run)
+    try:
+        with Guard("describing a result"):
+            run.invocation.succeed(result)
+    finally:
+        _leave(run)
 
 
 def _failed(run: _Run, error: BaseException) -> Any:
     traceback = error.__traceback__
-    with Guard("leaving our frames out of a stack"):
-        traceback = without_our_frames(error)
-        with_traceback(error, traceback)
-    with Guard("describing a failure"):
-        run.invocation.fail(error)
-    _leave(run)
+    try:
+        with Guard("leaving our frames out of a stack"):
+            traceback = without_our_frames(error)
+            with_traceback(error, traceback)
+        with Guard("describing a failure"):
+            run.invocation.fail(error)
+    finally:
+        _leave(run)
     return traceback
 
 
 def _leave(run: _Run) -> None:
-    with Guard("leaving an invocation"):
-        otel_context.detach(run.span)
-        entered.reset(run.token)
-    with Guard("ending an invocation"):
-        run.engine.end(run.invocation)
+    try:
+        with Guard("leaving an invocation"):
+            otel_context.detach(run.span)
+            entered.reset(run.token)
+    finally:
+        with Guard("ending an invocation"):
+            run.engine.end(run.invocation)

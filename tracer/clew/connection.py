@@ -13,6 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from clew.guard import pass_on_signal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from ssl import SSLContext
@@ -76,8 +78,9 @@ class Connection:
             except TimeoutError:
                 self.close()
                 raise
-            except OSError:
+            except OSError as error:
                 self.close()
+                pass_on_signal(error)
                 if fresh:
                     raise
             except BaseException:
@@ -124,6 +127,7 @@ class Connection:
                     sock = self.tls.wrap_socket(sock, server_hostname=self.host)
             except OSError as failed:
                 sock.close()
+                pass_on_signal(failed)
                 error = failed
                 continue
             self._socket = sock

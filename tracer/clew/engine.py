@@ -73,7 +73,11 @@ class Engine:
             logs.capture_streams(running_lines)
         invocation = Invocation(self, name, event, context)
         self._active.append(invocation)
-        invocation.watch()
+        try:
+            invocation.watch()
+        except BaseException:
+            self._active.remove(invocation)
+            raise
         return invocation
 
     def end(self, invocation: Invocation) -> None:

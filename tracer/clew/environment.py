@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from clew.guard import pass_on_signal
 from clew.version import VERSION
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def max_memory_used() -> int | None:
         finally:
             os.close(descriptor)
         return int(status.partition(b"VmHWM:")[2].split(None, 1)[0]) * 1024
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError) as error:
+        pass_on_signal(error)
         return None
 
 

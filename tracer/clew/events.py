@@ -6,6 +6,8 @@ import json
 from typing import Any
 from urllib.parse import unquote_plus
 
+from clew.guard import pass_on_signal
+
 # Bodies are parsed to find what they wrap: about 5 ms for this many characters, summed over a batch.
 MAX_PARSED = 1_000_000
 
@@ -49,5 +51,6 @@ class Envelopes:
         self._left -= len(body)
         try:
             return mapping(json.loads(body))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            pass_on_signal(error)
             return {}

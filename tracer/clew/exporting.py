@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from clew.encoder import LogRecord, encode_logs, encode_resource, encode_spans
-from clew.guard import describe, warn_once
+from clew.guard import describe, pass_on_signal, warn_once
 from clew.sender import Outcome, Sender
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Delivery:
         try:
             return self._exporter.export(spans, logs, deadline)
         except Exception as error:  # an exporter of others may raise anything
+            pass_on_signal(error)
             return Outcome(describe(error), pause=True)
 
     def drop(self, spans: int, logs: int) -> None:

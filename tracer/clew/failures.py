@@ -6,6 +6,8 @@ import os
 import traceback
 from typing import TYPE_CHECKING
 
+from clew.guard import pass_on_signal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -34,14 +36,16 @@ def message_of(error: BaseException) -> str:
     """The exception's text, also when making it fails."""
     try:
         return str(error)[:_MAX_MESSAGE]
-    except Exception:
+    except Exception as failure:
+        pass_on_signal(failure)
         return f"<unprintable {type(error).__name__}>"
 
 
 def stack_of(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except Exception:
+    except Exception as failure:
+        pass_on_signal(failure)
         text = "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}\n"
     if len(text) <= _MAX_STACK:
         return text

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _said: set[str] = set()
 _MAX_SAID = 100
+# inspect.CO_VARARGS: its module takes 10 ms of INIT, also of a function whose tracing is off.
+_VARARGS = 0x04
 
 muted = threading.local()
 """`muted.on` is true in a thread that writes a line which is not the function's own (see `clew.logs`)."""
@@ -25,14 +27,37 @@ def warn_once(message: str) -> None:
     muted.on = True
     try:
         sys.stderr.write(f"clew: {message}\n")
-    except Exception:
-        pass  # a closed stderr is no reason to fail
+    except Exception as error:
+        pass_on_signal(error)
+        # A closed stderr is no reason to fail.
     finally:
         muted.on = before
 
 
+def pass_on_signal(error: BaseException) -> None:
+    """Raise the error again if it is none of ours: the function's own handler of a signal, such as a deadline of its
+    own by SIGALRM, raises it in whatever code runs at that moment.
+
+    Such a handler is told from what our code called by its arguments: one is the frame that it interrupted.
+    """
+    entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        interrupted, entry = entry.tb_frame, entry.tb_next
+        code = entry.tb_frame.f_code
+        count = code.co_argcount + bool(code.co_flags & _VARARGS)
+        given = [entry.tb_frame.f_locals.get(name) for name in code.co_varnames[:count]]
+        if any(
+            value is interrupted or (type(value) is tuple and any(one is interrupted for one in value))
+            for value in given
+        ):
+            raise error
+
+
 class Guard:
-    """A context that swallows exceptions of ours (never SystemExit or KeyboardInterrupt) and says so once."""
+    """A context that swallows exceptions of ours and says so once.
+
+    Never SystemExit or KeyboardInterrupt, nor what a handler of a signal raised.
+    """
 
     __slots__ = ("doing",)
 
@@ -47,6 +72,7 @@ class Guard:
     ) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
+        pass_on_signal(error)
         warn_once(f"{self.doing} failed: {describe(error)}")
         return True
 
@@ -55,7 +81,8 @@ def describe(error: BaseException) -> str:
     """The error's class and message on one line, even when its `__str__` raises."""
     try:
         text = str(error)
-    except Exception:
+    except Exception as failure:
+        pass_on_signal(failure)
         text = ""
     name = type(error).__name__
     return " ".join(f"{name}: {text}".split())[:300] if text else name

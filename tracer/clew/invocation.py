@@ -15,7 +15,7 @@ from clew import failures
 from clew.consumed_keys import consumed_keys
 from clew.deadline import margin
 from clew.environment import max_memory_used
-from clew.guard import Guard
+from clew.guard import Guard, pass_on_signal
 from clew.logs import Lines
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
 
@@ -299,5 +299,6 @@ def _marshal_error(result: object) -> str | None:
     try:
         runtime.to_json(result)
     except Exception as error:
+        pass_on_signal(error)
         return f"Unable to marshal response: {failures.message_of(error)}"
     return None

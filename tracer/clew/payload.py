@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from clew.guard import pass_on_signal
 from clew.secrets import MASK, NAMES, VALUES
 
 if TYPE_CHECKING:
@@ -200,7 +201,8 @@ class _Walk:
         self.parsed += size
         try:
             value = json.loads(text)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            pass_on_signal(error)
             return None
         if not isinstance(value, (dict, list)):
             return None

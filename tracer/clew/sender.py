@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from clew.connection import Connection, Response
-from clew.guard import describe
+from clew.guard import describe, pass_on_signal
 from clew.version import VERSION
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Sender:
         try:
             responses = connection.exchange([target.request(body) for target, body in jobs], deadline)
         except OSError as error:
+            pass_on_signal(error)
             return Outcome(f"{connection.host}:{connection.port}: {describe(error)}", pause=True)
         return _worst([_judge(target, response) for (target, _), response in zip(jobs, responses, strict=True)])
 
