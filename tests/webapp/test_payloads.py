@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,11 +57,38 @@ def test_what_is_no_json_stays_as_it_is() -> None:
 
 
 def test_an_endless_payload_is_shown_in_part() -> None:
-    """A payload from a sender without a limit cannot fill the page."""
-    shown = pieces("x" * (LONGEST + 1))
+    """A payload from a sender without a limit cannot fill the page, and the mark says how much of it is left out."""
+    shown = pieces("x" * (LONGEST + 1000))
 
-    assert "cut" == shown[-1].kind
     assert LONGEST == len(shown[0].text)
+    assert ("left-out", "1\u202f000 of 66\u202f536 characters are not shown") == (shown[-1].kind, shown[-1].text)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps({"a": "x" * 500_000}),
+        json.dumps([{"a": n, "b": [n]} for n in range(50_000)]),
+        '{"a":' * 100_000,
+        "[" * 500_000,
+        "9" * 500_000,
+        '"' * 500_000,
+        " " * 500_000,
+        "[" + " " * 500_000 + "1]",
+        "x" * 500_000 + "…[cut: 9000000 bytes]",
+    ],
+)
+def test_what_is_shown_is_bounded_however_it_is_laid_out(payload: str) -> None:
+    """Indentation counts too: brackets alone would become forty times as much."""
+    *shown, mark = pieces(payload)
+
+    assert "left-out" == mark.kind
+    assert sum(len(piece.text) for piece in shown) <= LONGEST
+
+
+def test_a_payload_that_fits_is_whole() -> None:
+    """White space that is not shown is not missing either."""
+    assert [] == [piece for piece in pieces('{"a":  1}' + " " * 1_000) if piece.kind == "left-out"]
 
 
 def test_a_hostile_depth_does_not_push_everything_out_of_sight() -> None:

@@ -13,6 +13,9 @@ from webapp.transaction.timeline import describe
 from webapp.transaction.tree import Tree
 
 SPAN_ID_DIGITS = 16
+PARTS = ("request", "response")
+LONGEST_STACK = 65_536  # characters; a deep recursion's is longer and says the same again and again
+MOST_ATTRIBUTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Body:
+    """`part`: "request" or "response", as the address of the whole names it."""
+
+    part: str
     title: str
     pieces: Sequence[Piece]
-    raw: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,17 @@ def build_panel(tree: Tree, key: str) -> Panel | None:
     )
     names = ("Event", "Return value") if span.kind == "invocation" else ("Request", "Response")
     bodies = [
-        Body(name, payloads.pieces(text), text)
-        for name, text in zip(names, (span.request, span.response), strict=True)
-        if text is not None
+        Body(part, name, payloads.pieces(text))
+        for part, name in zip(PARTS, names, strict=True)
+        if (text := whole_payload(span, part)) is not None
     ]
     failures = [
-        Failure(exception.type, exception.message, stacks.blocks(exception.stacktrace)) for exception in span.exceptions
+        Failure(exception.type, exception.message, stacks.blocks(_ends(exception.stacktrace)))
+        for exception in span.exceptions
     ]
-    if not failures and span.failed and (span.error_type or span.error_message):
+    # Of a call that never returned the template says so; "Unfinished" is no error that anything reported.
+    told = span.finished or span.kind == "invocation"
+    if not failures and span.failed and told and (span.error_type or span.error_message):
         failures = [Failure(span.error_type or "Error", span.error_message or "", ())]
     return Panel(
         span,
@@ -89,6 +97,20 @@ def build_panel(tree: Tree, key: str) -> Panel | None:
         next(i for i, other in enumerate(siblings, 1) if other.key == key),
         siblings,
     )
+
+
+def _ends(stacktrace: str) -> str:
+    """Its beginning and its end, whole lines: where it came from and where it failed."""
+    if len(stacktrace) <= LONGEST_STACK:
+        return stacktrace
+    half = LONGEST_STACK // 2
+    first, last = stacktrace[:half].rpartition("\n")[0], stacktrace[-half:].partition("\n")[2]
+    return f"{first}\n… {len(stacktrace) - len(first) - len(last)} characters are not shown …\n{last}"
+
+
+def whole_payload(span: SpanDetail, part: str) -> str | None:
+    """As it was received. None: nothing was."""
+    return span.request if part == "request" else span.response
 
 
 def _group(span: SpanDetail) -> tuple[object, ...]:

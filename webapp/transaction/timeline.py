@@ -40,6 +40,7 @@ class Timeline:
     hidden: int
     ticks: Sequence[Tick]
     pauses: Sequence[Pause]
+    finished: bool  # whether the end of what ended last was seen
 
 
 def build_timeline(tree: Tree, *, limit: int | None = ROWS) -> Timeline:
@@ -69,7 +70,12 @@ def build_timeline(tree: Tree, *, limit: int | None = ROWS) -> Timeline:
                 span.via == "link",
             )
         )
-    return Timeline(rows, len(tree.order) - len(rows), scale.ticks(), scale.pauses)
+    return Timeline(rows, len(tree.order) - len(rows), scale.ticks(), scale.pauses, _finished(tree))
+
+
+def _finished(tree: Tree) -> bool:
+    last = max((span.started_ns + span.duration_ns for span in tree.spans.values()), default=0)
+    return all(span.finished for span in tree.spans.values() if span.started_ns + span.duration_ns == last)
 
 
 def describe(span: SpanDetail) -> tuple[str, str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import quote
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request, url_for
 
 from collector.store.queries.transaction import TransactionDetail, get_transaction
 from webapp.arguments import read_text
 from webapp.store import connect
 from webapp.transaction.cause import count_failed, find_causes
-from webapp.transaction.panel import build_panel
+from webapp.transaction.panel import MOST_ATTRIBUTES, build_panel, whole_payload
 from webapp.transaction.picture import draw_transaction
 from webapp.transaction.timeline import ROWS, build_timeline
 from webapp.transaction.tree import build_tree
@@ -41,6 +41,7 @@ def show(transaction_id: bytes) -> str:
         picture=draw_transaction(tree, span_url),
         timeline=build_timeline(tree, limit=None if everything else ROWS),
         panel=panel,
+        most_attributes=MOST_ATTRIBUTES,
         selected=panel.span.key if panel else "",
         lines=lines if everything else lines[:LOG_LINES],
         lines_total=len(lines),
@@ -59,7 +60,22 @@ def span(transaction_id: bytes, key: str) -> str:
     panel = build_panel(build_tree(detail), key)
     if panel is None:
         abort(404, "This transaction has no such span.")
-    return render_template("transaction/panel.html", detail=detail, panel=panel)
+    return render_template("transaction/panel.html", detail=detail, panel=panel, most_attributes=MOST_ATTRIBUTES)
+
+
+@blueprint.get("/transactions/<trace_id:transaction_id>/spans/<key>/<any(request, response):part>")
+def payload(transaction_id: bytes, key: str, part: str) -> Response:
+    """A payload whole and as it was received, as a file: nothing of it is ever run or laid out by a browser.
+
+    :raise 404: no such transaction, no such span in it, or no such payload.
+    """
+    span = build_tree(_read(transaction_id)).spans.get(key)
+    text = whole_payload(span, part) if span is not None else None
+    if text is None:
+        abort(404, "This transaction has no such payload.")
+    response = Response(text.encode("utf-8", "replace"), mimetype="text/plain")
+    response.headers.set("Content-Disposition", "attachment", filename=f"{key}-{part}.txt")
+    return response
 
 
 def _read(transaction_id: bytes) -> TransactionDetail:

@@ -20,19 +20,27 @@ function toggleTheme() {
   document.dispatchEvent(new CustomEvent("clew:theme"));
 }
 
+async function fetchText(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(String(answer.status));
+  return new Blob([await answer.text()], { type: "text/plain" });
+}
+
 async function copy(button) {
-  const text = button.dataset.copy ?? button.closest("section").querySelector("[data-raw]").value;
+  const { copy: text, copyFrom } = button.dataset;
   try {
-    await navigator.clipboard.writeText(text);
+    // What has to be fetched goes in as a promise: after a wait, browsers no longer see that a person asked for it.
+    if (copyFrom) await navigator.clipboard.write([new ClipboardItem({ "text/plain": fetchText(copyFrom) })]);
+    else await navigator.clipboard.writeText(text);
     button.dataset.copied = "";
     setTimeout(() => delete button.dataset.copied, 1500);
   } catch {
-    button.title = text; // not allowed here: at least it can be read
+    button.title = text ?? "This browser does not let a page copy; download it instead"; // at least it can be read
   }
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-copy], [data-copy-next], [data-theme-toggle]");
+  const button = event.target.closest("[data-copy], [data-copy-from], [data-theme-toggle]");
   if (button) {
     if (button.matches("[data-theme-toggle]")) toggleTheme();
     else copy(button);
