@@ -97,3 +97,41 @@ def test_lines_are_not_captured_when_switched_off(sink: Sink, trace: Any) -> Non
     trace(lambda event, context: print("x"), CLEW_CAPTURE_LOGS="false")({}, None)
 
     assert sink.lines() == []
+
+
+def test_streams_are_let_go_after_an_invocation(sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between invocations nothing of the tracer is on a stream, but for what the function has wrapped in turn."""
+
+    class Own:
+        def write(self, text: str) -> int:
+            return len(text)
+
+        def writelines(self, lines: Any) -> None:
+            """A stream that is no file."""
+
+    file, own, kept = io.StringIO(), Own(), Own()
+    kept_write = kept.write
+    monkeypatch.setattr(kept, "write", kept_write)
+    for name, stream in (("stdout", file), ("stderr", own)):
+        monkeypatch.setattr(sys, name, stream)
+
+    def handler(event: Any, context: Any) -> None:
+        print("captured")
+        monkeypatch.setattr(sys, "stderr", kept)
+
+    traced = trace(handler)
+    assert "write" not in vars(file)
+    traced({}, None)
+    traced({}, None)
+    assert (vars(file), vars(own), vars(kept)) == ({}, {}, {"write": kept_write})
+
+    def wraps(event: Any, context: Any) -> None:
+        write = file.write
+        monkeypatch.setattr(file, "write", lambda text: write(text.upper()))
+        print("in capitals")
+
+    trace(wraps)({}, None)
+    trace(handler)({}, None)
+
+    assert file.getvalue() == "captured\ncaptured\nIN CAPITALS\nCAPTURED\n"
+    assert sink.lines() == ["captured", "captured", "IN CAPITALS", "CAPTURED"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -48,10 +49,10 @@ class Engine:
         self.deadlines = Deadlines()
         self._timeout_ms = 0
         self._active: list[Invocation] = []
+        self._lock = threading.RLock()  # a signal's handler may call a traced handler in the thread that holds it
         aws_calls.install(running)
         if settings.capture_logs:
             logs.capture_logging(running_lines)
-            logs.capture_streams(running_lines)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -69,25 +70,32 @@ class Engine:
 
     def begin(self, name: str, event: object, context: object) -> Invocation:
         self.provider.share()
-        if self.settings.capture_logs:
-            logs.capture_streams(running_lines)
         invocation = Invocation(self, name, event, context)
-        self._active.append(invocation)
+        with self._lock:
+            self._active.append(invocation)
+            if self.settings.capture_logs:
+                logs.capture_streams(running_lines)
         try:
             invocation.watch()
         except BaseException:
-            self._active.remove(invocation)
+            self._remove(invocation)
             raise
         return invocation
 
     def end(self, invocation: Invocation) -> None:
-        if invocation in self._active:
-            self._active.remove(invocation)
+        self._remove(invocation)
         try:
             invocation.close()
         finally:
             if not self._active:
                 self.provider.buffer.open.clear()
+
+    def _remove(self, invocation: Invocation) -> None:
+        with self._lock:
+            if invocation in self._active:
+                self._active.remove(invocation)
+            if not self._active:
+                logs.release_streams()
 
     def current(self) -> Invocation | None:
         """The invocation of this context; in a thread that has none, the one that began last."""
@@ -103,6 +111,7 @@ class Engine:
 
     def _after_fork(self) -> None:
         """The parent's threads and connection are not the child's."""
+        self._lock = threading.RLock()
         self.deadlines = Deadlines()
         self.delivery.after_fork()
 

@@ -44,7 +44,7 @@ def pass_on_signal(error: BaseException) -> None:
     while entry is not None and entry.tb_next is not None:
         interrupted, entry = entry.tb_frame, entry.tb_next
         code = entry.tb_frame.f_code
-        count = code.co_argcount + bool(code.co_flags & _VARARGS)
+        count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & _VARARGS)
         given = [entry.tb_frame.f_locals.get(name) for name in code.co_varnames[:count]]
         if any(
             value is interrupted or (type(value) is tuple and any(one is interrupted for one in value))

@@ -1,6 +1,7 @@
 """Printed lines and log records of an invocation, with the function's own output left as it is.
 
-`sys.stdout` and `sys.stderr` stay the same objects: their `write` is wrapped on the instance. A record of `logging` is
+`sys.stdout` and `sys.stderr` stay the same objects: while an invocation runs, their `write` is wrapped on the instance.
+A record of `logging` is
 taken where its logger hands it to the handlers, and what those then write is not taken again.
 """
 
@@ -24,6 +25,7 @@ _MARK = "_clew_write"
 _MAX_LINE = 16_384
 _MAX_BYTES = 1_000_000
 _UNSET_SEVERITY = 0
+_wrapped: list[tuple[Any, dict[str, tuple[Any, Any]]]] = []
 # logging's levels and OpenTelemetry's numbers, highest first.
 _SEVERITIES = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5), (1, 1))
 
@@ -109,10 +111,29 @@ def capture_streams(current: Callable[[], Lines | None]) -> None:
         # The instance's own attribute: a wrapper that passes unknown names on would answer for the stream it wraps.
         if stream is not None and _MARK not in getattr(stream, "__dict__", {_MARK: None}):
             with Guard(f"capturing {name}"):
-                _wrap_stream(stream, name, current)
+                _wrapped.append((stream, _wrap_stream(stream, name, current)))
 
 
-def _wrap_stream(stream: Any, name: str, current: Callable[[], Lines | None]) -> None:
+def release_streams() -> None:
+    """Undo what `capture_streams` did: between invocations the streams are as they would be without it."""
+    while _wrapped:
+        with Guard("letting go of a stream"):
+            stream, ours = _wrapped.pop()
+            attributes = stream.__dict__
+            for name, (function, before) in ours.items():
+                if attributes.get(name) is not function:
+                    break  # the function has wrapped it in turn: that stays, and with it what it wraps
+                if before is None:
+                    delattr(stream, name)
+                else:
+                    setattr(stream, name, before)
+            else:
+                delattr(stream, _MARK)
+
+
+def _wrap_stream(stream: Any, name: str, current: Callable[[], Lines | None]) -> dict[str, tuple[Any, Any]]:
+    """Puts functions of ours on the stream; gives each with the stream's own attribute of that name, if it had one."""
+    before = dict(stream.__dict__)
     write = stream.write
 
     def writing(text: Any) -> Any:
@@ -131,11 +152,10 @@ def _wrap_stream(stream: Any, name: str, current: Callable[[], Lines | None]) ->
 
     setattr(stream, _MARK, write)
     stream.write = writing
-    if type(stream).__module__ in {"_io", "io"}:
-        return  # its writelines calls write
+    ours = {"write": (writing, before.get("write"))}
     writelines = getattr(stream, "writelines", None)
-    if writelines is None:
-        return
+    if writelines is None or type(stream).__module__ in {"_io", "io"}:
+        return ours  # its writelines calls write
 
     def writing_lines(lines: Iterable[Any]) -> Any:
         given = list(lines)  # an iterator can be used up only once
@@ -152,6 +172,7 @@ def _wrap_stream(stream: Any, name: str, current: Callable[[], Lines | None]) ->
             muted.on = before
 
     stream.writelines = writing_lines
+    return {**ours, "writelines": (writing_lines, before.get("writelines"))}
 
 
 def capture_logging(current: Callable[[], Lines | None]) -> None:
