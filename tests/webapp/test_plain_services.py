@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from tests.collector.domain import otlp
 from tests.collector.domain.otlp import MS
-from tests.webapp.traffic import Traffic, trace_hex
+from tests.webapp.traffic import Traffic
 
 SERVICE = {"service.name": "billing-cron", "telemetry.sdk.language": "python"}
 

@@ -59,9 +59,10 @@ def _seconds(seconds: float) -> str:
     return f"{hours // 24}{SPACE}d{SPACE}{hours % 24:02d}{SPACE}h"
 
 
-def nanoseconds(value: int | None) -> str:
-    """A duration given in ns."""
-    return DASH if value is None else milliseconds(value / 1e6)
+def nanoseconds(value: int | None, finished: bool = True) -> str:
+    """A duration given in ns. What is not `finished` took at least that long: "≥ 2.95 s"."""
+    text = DASH if value is None else milliseconds(value / 1e6)
+    return text if finished or value is None else f"\N{GREATER-THAN OR EQUAL TO}{SPACE}{text}"
 
 
 def megabytes(value: int | None) -> str:

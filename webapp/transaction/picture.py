@@ -178,7 +178,8 @@ def _node(tree: Tree, sketch: _Sketch, key: str, span_url: Callable[[str], str])
         elif number > 1:
             subtitle = f"{count(number)} invocations"
         else:
-            subtitle = nanoseconds(spans[0].duration_ns, spans[0].finished) + (" · cold" if _cold(tree, spans[0]) else "")
+            took = nanoseconds(spans[0].duration_ns, spans[0].finished)
+            subtitle = took + (" · cold" if _cold(tree, spans[0]) else "")
     elif number > 1:
         subtitle = f"{place.subtitle} · {count(number)} calls"
     return Node(
