@@ -78,11 +78,6 @@ def _finished(tree: Tree) -> bool:
     return all(span.finished for span in tree.spans.values() if span.started_ns + span.duration_ns == last)
 
 
-def _finished(tree: Tree) -> bool:
-    last = max((span.started_ns + span.duration_ns for span in tree.spans.values()), default=0)
-    return all(span.finished for span in tree.spans.values() if span.started_ns + span.duration_ns == last)
-
-
 def describe(span: SpanDetail) -> tuple[str, str, str]:
     """Icon, title and what stands beside it: "StartTranscriptionJob", "Transcribe"."""
     if span.kind == "invocation":
