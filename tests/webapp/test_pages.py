@@ -167,6 +167,19 @@ def test_transactions_are_filtered(filled: FlaskClient, query: str, count: int) 
     assert count == len(rows(read(filled, f"/transactions?{query}")))
 
 
+def test_a_filter_that_came_with_a_link_is_named(filled: FlaskClient) -> None:
+    """Also where the time range holds nothing of it: the issue with its function, the resource, the function."""
+    quiet = "from=2026-05-01T00:00Z&to=2026-05-01T01:00Z"
+    issue = re.findall(r"issue=([0-9a-f]{16})", read(filled, "/issues"))[0]
+    resource = re.findall(r"resource=([0-9a-f]{16})", read(filled, "/map"))[0]
+    function = link(read(filled, "/"), "/functions/").partition("?")[0].rpartition("/")[2]
+    named = words(read(filled, f"/transactions?{quiet}&issue={issue}"))
+
+    assert f"Only transactions with BadRequestException in {FIRST}" in named
+    assert "touch one resource" not in words(read(filled, f"/transactions?{quiet}&resource={resource}"))
+    assert f"selected>{FIRST}<" in read(filled, f"/transactions?{quiet}&function={function}")
+
+
 def test_the_cause_comes_first(filled: FlaskClient) -> None:
     """Exception, message, failing call and one's own line of code before everything else."""
     page = read(filled, f"/transactions/{trace_hex(4)}")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, g, render_template, request
 
-from collector.store.queries.functions import list_functions
-from collector.store.queries.issues import list_issues
-from collector.store.queries.system_map import get_system_map
+from collector.store.queries.lookups import function_by_id, function_names, issue_by_id, resource_by_id
 from collector.store.queries.transactions import Outcome, list_transactions, summarize_transactions
 from webapp import charts
 from webapp.arguments import read_cursor, read_id, read_text
@@ -40,14 +38,12 @@ def index() -> str:
             outcome=outcome,
             search=search,
         )
-        functions = [row.function for row in list_functions(connection, window, sort="name", descending=False)]
+        functions = function_names(connection)
+        if function_id is not None and all(function.id != function_id for function in functions):
+            functions.extend(filter(None, [function_by_id(connection, function_id)]))
         # Named only to say what a filter that came with a link means.
-        resource = issue = None
-        if resource_id is not None:
-            known = get_system_map(connection, window).resources
-            resource = next((node.resource for node in known if node.resource.id == resource_id), None)
-        if issue_id is not None:
-            issue = next((row for row in list_issues(connection, window) if row.id == issue_id), None)
+        resource = resource_by_id(connection, resource_id) if resource_id is not None else None
+        issue = issue_by_id(connection, issue_id) if issue_id is not None else None
     return render_template(
         "transactions/index.html",
         page=page,

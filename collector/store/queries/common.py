@@ -42,6 +42,15 @@ class IssueLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class IssueRef:
+    """Enough of an issue to name it and to say whose it is."""
+
+    id: int
+    type: str
+    function: FunctionRef
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceCount:
     """How many calls went to one service: ("s3", 2)."""
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select
 
 from collector.store import tables
-from collector.store.queries.common import FunctionRef, IssueLabel, ResourceRef, ServiceCount
+from collector.store.queries.common import FunctionRef, IssueLabel, IssueRef, ResourceRef, ServiceCount
 
 # Values in one IN list: SQLite takes 32,766, and PostgreSQL plans these in under a millisecond.
 CHUNK = 5_000
@@ -42,6 +42,38 @@ def resources_by_id(connection: Connection, ids: Collection[int | None]) -> dict
     """None among the ids stands for "no resource" and is skipped, so that `.get()` of an optional id works."""
     rows = _rows(connection, RESOURCE_COLUMNS, tables.resources.c.id, {id for id in ids if id is not None})
     return {row.id: ResourceRef(*row) for row in rows}
+
+
+def function_names(connection: Connection, limit: int = 1_000) -> list[FunctionRef]:
+    """Every function ever seen, by name in upper or lower case, for a filter to choose from: the first `limit`."""
+    name = tables.functions.c.name
+    statement = select(*FUNCTION_COLUMNS).order_by(func.lower(name), name, tables.functions.c.id).limit(limit)
+    found = [FunctionRef(*row) for row in connection.execute(statement)]
+    # Again, as databases differ in what is a lower case letter.
+    return sorted(found, key=lambda function: (function.name.lower(), function.name, function.id))
+
+
+def function_by_id(connection: Connection, id: int) -> FunctionRef | None:
+    """None: no such function."""
+    return functions_by_id(connection, [id]).get(id) if storable(id) else None
+
+
+def resource_by_id(connection: Connection, id: int) -> ResourceRef | None:
+    """None: no such resource."""
+    return resources_by_id(connection, [id]).get(id) if storable(id) else None
+
+
+def issue_by_id(connection: Connection, id: int) -> IssueRef | None:
+    """None: no such issue."""
+    if not storable(id):
+        return None
+    issues = tables.issues.c
+    row = connection.execute(
+        select(issues.id, issues.type, issues.function_id, *FUNCTION_COLUMNS[1:])
+        .join(tables.functions, tables.functions.c.id == issues.function_id)
+        .where(issues.id == id)
+    ).one_or_none()
+    return IssueRef(row[0], row[1], FunctionRef(*row[2:])) if row is not None else None
 
 
 def unknown_function(id: int = 0) -> FunctionRef:
