@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from webapp import assets, errors, filters, function, functions, issues, links, security, system_map, transaction
 from webapp import transactions as transactions_page
 from webapp.identifiers import IdConverter, TraceIdConverter
-from webapp.period import DEFAULT, LABELS, read_period
+from webapp.period import DAY_MS, DEFAULT, LABELS, LONGEST_MS, read_period
 from webapp.store import EXTENSION
 
 
@@ -54,6 +54,7 @@ def create_app(engine: Engine, *, now: Callable[[], int] = now_ms, allowed_hosts
             "now_ms": g.get("now_ms"),
             "period_labels": LABELS,
             "default_period": DEFAULT,
+            "longest_days": LONGEST_MS // DAY_MS,
         }
 
     return app

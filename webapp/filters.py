@@ -23,6 +23,7 @@ def init_app(app: Flask) -> None:
         clock=_clock,
         clock_ns=_clock_ns,
         moment=times.moment_tag,
+        minute=_minute,
         id=format_id,
         span_id=format_span_id,
         service_name=words.service_name,
@@ -46,6 +47,10 @@ def _ago(ms: float | None) -> Markup:
 
 def _clock(ms: float) -> Markup:
     return times.clock_tag(ms, g.now_ms)
+
+
+def _minute(ms: float) -> Markup:
+    return times.minute_tag(ms, g.now_ms)
 
 
 def _clock_ns(ns: int) -> Markup:

@@ -31,6 +31,7 @@ class Period:
 
     key: str  # a key of LENGTHS_MS; "" for a fixed window
     window: TimeRange
+    cut: bool = False  # a longer window was asked for: this is its end
 
     @property
     def relative(self) -> bool:
@@ -76,7 +77,7 @@ def read_period(arguments: Mapping[str, str], now_ms: int) -> Period:
     start -= start % MINUTE_MS
     end += -end % MINUTE_MS
     end = max(end, start + MINUTE_MS)
-    return Period("", TimeRange(max(start, end - LONGEST_MS), end))
+    return Period("", TimeRange(max(start, end - LONGEST_MS), end), cut=end - start > LONGEST_MS)
 
 
 def _relative(key: str, now_ms: int) -> Period:
@@ -104,4 +105,4 @@ def _iso(ms: int) -> str:
 
 
 def _text(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%-d %b %H:%M")
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%-d %b %Y %H:%M")

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import open_page
 from tests.webapp.traffic import NOW_MS
@@ -64,3 +64,20 @@ def test_a_bar_says_when_it_was(chromium: Browser, filled_url: str, zone: str) -
 
     assert re.search(r"\d+ May \d\d:\d\d", said), said
     assert all(0 <= distance <= 64 for distance in clocks([said], local_start)), said
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2026-05-28T20:30Z", "2026-05-28T20:45Z", "28 May 22:30 to 28 May 22:45"),
+        ("2025-12-31T22:30Z", "2026-01-01T11:00Z", "31 Dec 2025 23:30 to 1 Jan 12:00"),
+        ("2020-01-01T00:00Z", "2026-05-28T20:45Z", "27 May 2025 22:45 to 28 May 22:45 (cut to its last 366 days)"),
+    ],
+)
+def test_a_fixed_range_is_told_in_the_readers_zone(
+    chromium: Browser, filled_url: str, start: str, end: str, said: str
+) -> None:
+    """With the year where it is another one, and with what became of a range that is too long."""
+    with open_page(chromium, zone="Europe/Berlin") as page:
+        page.goto(f"{filled_url}/issues?from={start}&to={end}")
+        expect(page.locator(".fixed-range")).to_have_text(said)

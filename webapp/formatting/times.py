@@ -57,5 +57,14 @@ def moment_tag(ms: float) -> Markup:
     )
 
 
+def minute_tag(ms: float, now_ms: int) -> Markup:
+    """Date and time to the minute, with the year where it is not the current one."""
+    moment = utc(ms)
+    year = "" if moment.year == utc(now_ms).year else f"{SPACE}{moment.year}"
+    return Markup('<time datetime="{}" data-show="minute" title="{}">{}</time>').format(
+        iso(ms), _title(ms), f"{moment.day}{SPACE}{moment:%b}{year} {moment:%H:%M}{SPACE}UTC"
+    )
+
+
 def _title(ms: float) -> str:
     return utc(ms).strftime("%Y-%m-%d %H:%M:%S UTC")

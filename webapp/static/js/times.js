@@ -23,6 +23,10 @@ function text(element, now) {
       return `${clock}.${String(moment.getMilliseconds()).padStart(3, "0")}`;
     case "full":
       return `${day} ${moment.getFullYear()} ${clock}`;
+    case "minute": {
+      const year = moment.getFullYear() === now.getFullYear() ? "" : `\u00a0${moment.getFullYear()}`;
+      return `${day}${year} ${clock.slice(0, 5)}`;
+    }
     default:
       return moment.toDateString() === now.toDateString() ? clock : `${day} ${clock}`;
   }
