@@ -211,6 +211,19 @@ def test_a_transaction_goes_through_the_bucket_into_the_second_function(filled: 
     assert "3 of 3 lines" in logs
 
 
+def test_a_transaction_that_fails_later_on_succeeded_for_its_caller(client: FlaskClient, engine: Engine) -> None:
+    """Result and issue are two things, and the cause names the function that failed and the entry that did not."""
+    Traffic(engine).success(1, follower_error="ValueError: max() arg is an empty sequence")
+    page = read(client, f"/transactions/{trace_hex(1)}")
+    outcome = words(page.partition('<p class="outcome">')[2].partition("</p>")[0])
+    cause = words(page.partition('<section class="cause')[2].partition("</section>")[0])
+
+    assert "Success ValueError" == outcome
+    assert f"ValueError in {SECOND_FUNCTION} ; the entry, {FIRST} , succeeded" in cause
+    assert "max() arg is an empty sequence" in cause
+    assert "Success ValueError" in rows(read(client, "/transactions"))[0]
+
+
 def test_the_second_functions_trace_leads_to_the_same_transaction(filled: FlaskClient) -> None:
     """Whichever id a person has, it finds the whole."""
     assert "transcribing file 1" in read(filled, f"/transactions/{trace_hex(0x1001)}")

@@ -46,8 +46,9 @@ class Traffic:
         while stitcher.run_pass() is not None:
             pass
 
-    def success(self, number: int, at: int = 0, *, cold: bool = False) -> None:
-        """A file is transcribed; 40 s later the transcript sets off the second function."""
+    def success(self, number: int, at: int = 0, *, cold: bool = False, follower_error: str = "") -> None:
+        """A file is transcribed; 40 s later the transcript sets off the second function, which may end with an
+        exception, "ValueError: …"."""
         start = at * SECOND
         job = f"job-{number}"
         self.send(
@@ -73,6 +74,7 @@ class Traffic:
             ),
         )
         follower, later = number + 0x1000, start + 40 * SECOND
+        type, _, message = follower_error.partition(": ")
         self.send(
             otlp.export(
                 resource=otlp.resource(SECOND_FUNCTION),
@@ -85,6 +87,8 @@ class Traffic:
                         duration=50 * MS,
                         request=f"second-{number}",
                         attrs=_s3_event(TRANSCRIPTS, f"{job}.json", f"T{number}"),
+                        error=message or None,
+                        events=[otlp.exception(type, message, "")] if follower_error else [],
                     ),
                     otlp.call(
                         "DynamoDB.PutItem",
