@@ -16,6 +16,7 @@ from collector.store.queries.common import Point
 from webapp.formatting.numbers import count, milliseconds, share
 
 UNFINISHED_OPACITY = 0.4
+DAYS_WITH_TIMES = 3  # longer ranges name days only
 NO_TEMPLATE = graph_objects.layout.Template()
 # Steps of the vertical axis by their first figure.
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -139,7 +140,8 @@ def _figure(
                 "fixedrange": True,
                 "nticks": 6,
                 "showgrid": False,
-                "tickformat": "%H:%M" if end - start <= 86_400_000 else "%-d %b %H:%M",
+                # The date stands below the time, and only where it changes: on one line both would be turned to fit.
+                "tickformat": "%H:%M\n%-d %b" if end - start <= DAYS_WITH_TIMES * 86_400_000 else "%-d %b",
             },
             "yaxis": {
                 "range": [0, max(steps[-1], largest) * 1.04 or 1],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,17 @@ def test_axes_say_their_unit_in_words() -> None:
     figure = json.loads(charts.durations(points([900, 2000]), points([900, 2000]), 120, NOW_MS))
 
     assert ["0", "1.00 s", "2.00 s"] == [text.replace("\xa0", " ") for text in figure["layout"]["yaxis"]["ticktext"]]
+
+
+@pytest.mark.parametrize(("bucket_s", "times"), [(120, True), (2880, True), (20_160, False)])
+def test_time_axes_name_days_and_times_as_long_as_both_tell_something(bucket_s: int, times: bool) -> None:
+    """30 buckets: an hour and a day have times with the date below; a week has days."""
+    start = NOW_MS - 30 * bucket_s * 1_000
+    series = [Point(start + index * bucket_s * 1_000, 1.0) for index in range(30)]
+    axis = json.loads(charts.bars(series, bucket_s, NOW_MS, role="cold", words=str))["layout"]["xaxis"]
+
+    assert times == axis["tickformat"].startswith("%H:%M\n")
+    assert axis["tickformat"].endswith("%-d %b")
 
 
 def test_an_empty_chart_is_a_chart() -> None:
