@@ -2,6 +2,7 @@
 
 const STEP = 1.25;
 const MOST = 3;
+const LEAST = 0.15;
 // Below this names cannot be read: then the graph scrolls instead.
 const SMALLEST = 0.6;
 const SMALLEST_ON_PHONE = 0.8;
@@ -17,22 +18,35 @@ class View {
     box.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
     box.addEventListener("keydown", (event) => this.onKey(event));
     this.enableDragging();
-    this.fit();
+    this.begin();
   }
 
-  /** As much of it as fits the width, no larger than drawn and no smaller than readable. */
-  fit() {
-    const room = this.box.clientWidth;
+  /** The scale at which all of it is seen, no larger than drawn. */
+  get whole() {
     const height = Math.max(innerHeight * (this.box.classList.contains("map") ? 0.62 : 0.4), 280);
-    const whole = Math.min(room / this.full.width, height / this.full.height, 1);
-    this.zoom(Math.max(whole, room < 700 ? SMALLEST_ON_PHONE : SMALLEST), 0, 0);
-    // A transaction begins at the left, in the middle of what does not fit; a map has no beginning.
-    const below = this.box.classList.contains("map") ? 0 : this.box.scrollHeight - this.box.clientHeight;
-    this.box.scrollTo(0, below / 2);
+    return Math.min(this.box.clientWidth / this.full.width, height / this.full.height, 1);
+  }
+
+  /** As much of it as can be read, with what failed in sight. */
+  begin() {
+    this.zoom(Math.max(this.whole, this.box.clientWidth < 700 ? SMALLEST_ON_PHONE : SMALLEST), 0, 0);
+    if (this.box.classList.contains("map")) return;
+    // A transaction begins at the left, in the middle of what does not fit.
+    this.box.scrollTo(0, (this.box.scrollHeight - this.box.clientHeight) / 2);
+    const failed = this.svg.querySelector(".node.failed");
+    if (!failed) return;
+    const [node, box] = [failed.getBoundingClientRect(), this.box.getBoundingClientRect()];
+    if (node.left >= box.left && node.right <= box.right && node.top >= box.top && node.bottom <= box.bottom) return;
+    this.box.scrollBy((node.left + node.right - box.left - box.right) / 2, (node.top + node.bottom - box.top - box.bottom) / 2);
+  }
+
+  fit() {
+    this.zoom(this.whole, 0, 0);
+    this.box.scrollTo(0, 0);
   }
 
   zoom(scale, x, y) {
-    const next = Math.min(Math.max(scale, 0.15), MOST);
+    const next = Math.min(Math.max(scale, Math.min(this.whole, LEAST)), MOST);
     const left = (this.box.scrollLeft + x) / this.scale;
     const top = (this.box.scrollTop + y) / this.scale;
     this.scale = next;
