@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -161,3 +162,92 @@ def test_hostile_values_are_described() -> None:
     assert renderer.render(b"x" * 1_000_000).cut(3) == '"xx…[cut: 1000000+ bytes]'
     assert renderer.render(10**9999).cut(99) == '"[integer]"'
     assert renderer.render("\ud800").cut(99) == '"?"'
+
+
+class Named(Enum):
+    PASSWORD = 1
+    SECOND = "password"
+
+
+class NamedText(str, Enum):  # noqa: UP042  # StrEnum is not in Python 3.10
+    FIRST = "password"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        str({"password": SECRET.encode()}),
+        str({"password": bytearray(SECRET.encode())}),
+        str({b"password": SECRET}),
+        str({"password": (SECRET,)}),
+        str({"API Key": SECRET}),
+        str({"auth": SECRET}),
+        f"{{'password': u'{SECRET}'}}",
+        f"secret access key: {SECRET}",
+        f"--password={SECRET}",
+        f"password => {SECRET}",
+        f"Authorization: token {SECRET}",
+        f"Authorization: ApiKey {SECRET}",
+        f"{{'Authorization': 'token {SECRET}'}}",
+        f"Cookie: a=1; sid={SECRET}",
+        f"<db><user>a</user><password>{SECRET}</password></db>",
+        f"<ns:Password kind='x'><![CDATA[{SECRET}]]>",
+        "x" * 200 + f"_password={SECRET}",
+    ],
+)
+def test_secrets_in_text(text: str) -> None:
+    """However a key and its value are written down, the value is masked, and what comes before it is shown."""
+    rendered = Renderer(Secrets(), 2048).render(f"before {text}").cut(2048)
+
+    assert SECRET not in rendered
+    assert rendered.startswith('"before ')
+    assert "****" in rendered
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {b"password": SECRET},
+        {("password",): SECRET},
+        {Named.PASSWORD: SECRET},
+        {Named.SECOND: SECRET},
+        {NamedText.FIRST: SECRET},
+        {"Name": {"S": "password"}, "Value": {"S": SECRET}},
+        {"Name": "password", "Values": [SECRET]},
+        {"Name": "password", "Value": SECRET, **{f"field{number}": number for number in range(40)}},
+        {"auth": [SECRET]},
+    ],
+)
+def test_keys_that_are_no_plain_text(payload: Any) -> None:
+    """Bytes, tuples and members of an Enum name a secret as text does, and so does a name that DynamoDB typed."""
+    assert SECRET not in Renderer(Secrets(), 2048).render(payload).cut(2048)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "took 12 ms for key: abc",
+        "a > b and c => d",
+        "12:30:45 INFO account id: 123456789012",
+        "<order><id>7</id><key>a/b</key></order>",
+        "author: Ada",
+        "iVBORw0KGgo=",
+    ],
+)
+def test_text_without_secrets_is_shown(text: str) -> None:
+    """What has the shape of a key and a value is shown if the key names no secret."""
+    assert Renderer(Secrets(), 2048).line(f"{text} (no password)", 2048) == f"{text} (no password)"
+
+
+def test_only_a_dicts_own_look_ups_are_used() -> None:
+    """Nothing of a subclass is called, so that one which never ends does not hold up the function."""
+
+    class Endless(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+        get = items = keys = __contains__ = __len__ = __iter__  # type: ignore[assignment]  # none of them is for us
+
+    payload = Renderer(Secrets(), 2048).render(Endless(Name="password", Value=SECRET))
+
+    assert payload.cut(2048) == '{"Name":"password","Value":"****"}'

@@ -6,6 +6,7 @@ The work is bounded by the limit, never by the payload: a 20 MB event is walked 
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clew.guard import pass_on_signal
@@ -21,6 +22,7 @@ _MAX_PARSED = 131_072
 _MAX_INT_BITS = 1024
 # A dict without any of these hides nothing by its neighbours: most, and told in 0.2 µs.
 _NEIGHBOURS = frozenset({*NAMES, "isBase64Encoded", "data"})
+_RECORD = frozenset({"sequenceNumber", "recordId"})
 
 # Only what `_Walk` made goes in: plain JSON without cycles.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -132,14 +134,16 @@ class _Walk:
             return "[deeper]"
         copy: dict[str, Any] = {}
         named = self.secrets.named_by
-        hidden = {} if _NEIGHBOURS.isdisjoint(value) else _hidden_values(value, self.secrets)
+        # By dict's own view: seven look-ups however many keys there are, and none of a subclass's methods.
+        hidden = {} if dict.keys(value).isdisjoint(_NEIGHBOURS) else _hidden_values(value, self.secrets)
         for key, item in dict.items(value):
             if self.full():
                 break
+            secret = named(key) if type(key) is str else any(map(named, _names(key)))
             if type(key) is not str:
                 key = self.key(key)  # noqa: PLW2901  # the copy's key
             self.add(len(key) + 4)
-            if key in hidden or (named(key) and item is not None and item is not True and item is not False):
+            if key in hidden or (secret and item is not None and item is not True and item is not False):
                 self.add(6)
                 self.masked = True
                 copy[key] = hidden.get(key, MASK)
@@ -148,8 +152,13 @@ class _Walk:
         return copy
 
     def key(self, key: object) -> str:
-        if isinstance(key, (str, int, float)) or key is None:
+        if isinstance(key, str):
+            return str.__str__(key)[:1000]
+        if isinstance(key, (int, float)) or key is None:
             return str(key)[:1000]
+        if type(key) is bytes:
+            self.odd = True
+            return key[:1000].decode("utf-8", "replace")
         self.odd = True
         return f"[{type(key).__name__}]"
 
@@ -266,22 +275,38 @@ class _Walk:
         return f"[{name}]"
 
 
+def _names(key: object) -> list[str]:
+    """The texts that a key which is no plain string consists of, and by which it may name a secret."""
+    if isinstance(key, tuple):
+        return [name for part in tuple.__iter__(key) for name in _names(part)]
+    names = []
+    if isinstance(key, Enum):
+        names = [key._name_]
+        key = key._value_
+    if isinstance(key, str):
+        names.append(str.__str__(key))
+    elif isinstance(key, bytes):
+        names.append(key[:1000].decode("utf-8", "replace"))
+    return names
+
+
 def _hidden_values(value: dict[Any, Any], secrets: Secrets) -> dict[str, str]:
     """The fields of a dict that are hidden because of their neighbours, with what stands in for them.
 
     `{"Name": "password", "Value": "…"}` names its secret in a value, and base64 hides one from every look at keys.
     """
-    if len(value) > 32:
-        return {}
     hidden = {}
     for name in NAMES:
-        named = value.get(name)
+        named = dict.get(value, name)
+        if type(named) is dict and len(named) == 1:
+            named = next(iter(named.values()))  # as DynamoDB types it: {"S": "password"}
         if type(named) is str and secrets.named_by(named):
-            hidden.update({key: MASK for key in VALUES if key in value})
-    encoded = "body" if value.get("isBase64Encoded") is True else "data"
-    if encoded == "body" or "sequenceNumber" in value or "recordId" in value or len(value) == 1:
-        content = value.get(encoded)
-        if type(content) is str and (len(value) > 1 or content.startswith("H4sI")):
+            hidden.update(dict.fromkeys(VALUES, MASK))
+    size = dict.__len__(value)
+    encoded = "body" if dict.get(value, "isBase64Encoded") is True else "data"
+    if encoded == "body" or size == 1 or not dict.keys(value).isdisjoint(_RECORD):
+        content = dict.get(value, encoded)
+        if type(content) is str and (size > 1 or content.startswith("H4sI")):
             hidden[encoded] = f"[base64: {len(content)} characters]"
     return hidden
 
