@@ -90,7 +90,6 @@ def test_the_failing_call_shows_its_payload_and_stack(page: Page) -> None:
     expect(details).to_contain_text("TranscriptionJobName")
     expect(details).to_contain_text(re.compile(f"{re.escape(WITH_SPACE)}|{re.escape(WITH_SLASH)}"))
     expect(page).to_have_url(re.compile("span="))
-    page.keyboard.press("Escape")
     page.get_by_role("link", name="Stack and event").click()
     expect(details).to_contain_text("transcribe.start_transcription_job(")
     expect(details).to_contain_text("ObjectCreated:Put")
