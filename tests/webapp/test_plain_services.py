@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from tests.collector.domain import otlp
 from tests.collector.domain.otlp import MS
-from tests.webapp.traffic import Traffic
+from tests.webapp.test_pages import link, read, words
+from tests.webapp.traffic import Traffic, trace_hex
 
 SERVICE = {"service.name": "billing-cron", "telemetry.sdk.language": "python"}
 
@@ -30,3 +31,23 @@ def test_a_cost_that_nobody_knows_is_no_figure(billing: FlaskClient, path: str) 
     assert "billing-cron" in html
     assert "$" not in html
     assert 'class="money unknown"' in html
+
+
+def test_a_root_span_is_named_wherever_its_service_is(billing: FlaskClient) -> None:
+    """One service does many things: heading, timeline and panel tell which one this was."""
+    html = read(billing, f"/transactions/{trace_hex(1)}?span={16:016x}")
+    heading, _, rest = html.partition('<dl class="facts strip">')
+    timeline, _, panel = rest.partition('id="timeline"')[2].partition('<div class="panel-content"')
+
+    assert "billing-cron run-billing" in words(heading)
+    assert "billing-cron run-billing" in words(timeline)
+    assert "billing-cron run-billing" in words(panel)
+
+
+def test_a_service_that_nobody_called_started_by_itself(billing: FlaskClient) -> None:
+    """It has no invoker, on no page and in no graph."""
+    function = link(read(billing, "/"), "/functions/")
+    for path in (f"/transactions/{trace_hex(1)}?span={16:016x}", "/transactions", function):
+        html = read(billing, path)
+        assert "Started by itself" in words(html), path
+        assert "Direct invoke" not in html, path

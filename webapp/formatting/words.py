@@ -87,7 +87,10 @@ def service_icon(service: str) -> str:
     return ICONS.get(service.lower(), "cloud")
 
 
-def trigger_name(trigger: str) -> str:
+def trigger_name(trigger: str, kind: str = "lambda") -> str:
+    """`kind` is that of the function: what nobody invokes, as a service's own job, is not invoked directly."""
+    if trigger == "direct" and kind == "service":
+        return "Started by itself"
     return service_name(trigger) if trigger else "Unknown trigger"
 
 

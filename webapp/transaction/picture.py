@@ -120,6 +120,9 @@ class _Sketch:
             source = self.resource(span.resource)
         else:
             trigger = self.tree.invocations[span.key].trigger if span.key in self.tree.invocations else ""
+            if trigger == "direct" and span.function.kind == "service":
+                self.places[self.function(span.function)].spans.append(span)  # started by itself: by nothing to draw
+                return
             source = f"t{trigger}"
             self.places.setdefault(source, _Place(service_icon(trigger), trigger_name(trigger), "trigger"))
         target = self.function(span.function)

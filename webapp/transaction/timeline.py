@@ -81,7 +81,8 @@ def _finished(tree: Tree) -> bool:
 def describe(span: SpanDetail) -> tuple[str, str, str]:
     """Icon, title and what stands beside it: "StartTranscriptionJob", "Transcribe"."""
     if span.kind == "invocation":
-        return function_icon(span.function), span.function.name, ""
+        # A service's root span has a name of its own: "GET /cart".
+        return function_icon(span.function), span.function.name, "" if span.name == span.function.name else span.name
     if span.kind == "internal" or span.resource is None:
         return "dot", span.name, ""
     service = service_name(span.resource.service)
