@@ -201,3 +201,17 @@ def test_headers_compression_and_paths_are_what_the_environment_says(sink: Sink,
     assert headers["authorization"] == "Bearer t"
     assert headers["content-type"] == "application/x-protobuf"
     assert "content-encoding" not in headers
+
+
+def test_a_password_in_the_endpoint_is_sent_and_never_said(
+    sink: Sink, trace: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It goes out as OpenTelemetry's exporters send it; what is said of the collector's answer is without it."""
+    sink.behaviour = "error"
+    endpoint = sink.url.replace("://", "://bob:hunter2@") + "/?key=hunter2"
+    trace(handler, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint)({}, None)
+
+    said = capfd.readouterr().err
+    assert f"{sink.url}/: HTTP 500" in said
+    assert "hunter2" not in said
+    assert sink.received[0].headers["authorization"] == "Basic Ym9iOmh1bnRlcjI="

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from clew.connection import Connection, Response
 from clew.guard import describe, pass_on_signal
@@ -76,7 +76,8 @@ class _Target:
     def __init__(self, destination: Destination, connections: dict[tuple[object, ...], Connection]) -> None:
         parts = urlsplit(destination.url)
         secure = parts.scheme == "https"
-        self.url = destination.url
+        # As it is said on stderr: neither the user and password nor a key in the query.
+        self.url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
         self.gzip = destination.gzip
         host = parts.hostname or "localhost"
         port = parts.port or (443 if secure else 80)
