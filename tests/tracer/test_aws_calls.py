@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.stub import Stubber
 
 from tests.tracer.sink import Sink, attributes
 
@@ -193,3 +194,17 @@ def test_requests_on_the_wire_are_what_they_were(trace: Any, monkeypatch: pytest
     assert {name: value for name, value in plain.headers.items() if name not in different} == {
         name: value for name, value in traced.headers.items() if name not in different
     }
+
+
+def test_odd_answers_of_a_stub(sink: Sink, trace: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Metadata of a type that AWS never sends is left out, and nothing is logged about it."""
+    s3 = client("s3", "http://127.0.0.1:1")
+    with Stubber(s3) as stub:
+        metadata = {"RequestId": {"a": 1}, "HostId": object(), "HTTPStatusCode": 200, "RetryAttempts": "x"}
+        stub.add_response("list_buckets", {"Buckets": [], "ResponseMetadata": metadata})
+        assert run(trace, lambda: s3.list_buckets()["Buckets"]) == []
+
+    call = call_of(sink, "S3.ListBuckets")
+    assert call["http.response.status_code"] == 200
+    assert not {"aws.request_id", "aws.extended_request_id", "http.request.resend_count"} & set(call)
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]

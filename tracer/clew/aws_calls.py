@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from clew.events import mapping, text
+from clew.events import MAX_NAME, mapping, text
 from clew.guard import Guard
 from clew.produced_keys import produced_keys
 from clew.resources import Place, describe_resource
@@ -189,7 +189,7 @@ class Call:
                 answer = mapping(getattr(error, "response", None))
                 attributes = _answer_attributes(answer)
                 details = mapping(answer.get("Error"))
-                attributes["error.type"] = text(details.get("Code")) or type(error).__name__
+                attributes["error.type"] = (text(details.get("Code")) or type(error).__name__)[:MAX_NAME]
                 self._invocation.set_error(span, text(details.get("Message")) or self._invocation.message_of(error))
                 limit = self._invocation.payload_limit_on_error
                 if self._request is not None:
@@ -212,13 +212,18 @@ class Call:
 
 def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:
     metadata = mapping(answer.get("ResponseMetadata"))
-    found = {
-        "aws.request_id": metadata.get("RequestId"),
-        "aws.extended_request_id": metadata.get("HostId"),
-        "http.response.status_code": metadata.get("HTTPStatusCode"),
-        "http.request.resend_count": metadata.get("RetryAttempts"),
+    found: dict[str, Any] = {
+        "aws.request_id": text(metadata.get("RequestId"))[:MAX_NAME],
+        "aws.extended_request_id": text(metadata.get("HostId"))[:MAX_NAME],
+        "http.response.status_code": _count(metadata.get("HTTPStatusCode")),
+        "http.request.resend_count": _count(metadata.get("RetryAttempts")),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _count(value: object) -> int:
+    """A whole number that OTLP has room for: a stub may answer with anything, and OpenTelemetry would complain."""
+    return value if type(value) is int and 0 <= value < 2**63 else 0
 
 
 def _secret(service: str, operation: str, params: dict[str, Any]) -> bool:

@@ -11,6 +11,9 @@ from clew.guard import pass_on_signal
 # Bodies are parsed to find what they wrap: about 5 ms for this many characters, summed over a batch.
 MAX_PARSED = 1_000_000
 
+MAX_NAME = 1024
+"""Characters of a name, path or id that are kept: more than AWS allows for most, whatever a caller may send."""
+
 
 def mapping(value: object) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from typing import TYPE_CHECKING
 
+from clew.events import MAX_NAME
 from clew.guard import pass_on_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH120, PTH100  # pathlib is not in INIT otherwise
 _MAX_STACK = 16_384
-_MAX_MESSAGE = 4096
+MAX_MESSAGE = 4096
 _MAX_CHAIN = 20
 
 
@@ -26,7 +25,7 @@ def exception_attributes(error: BaseException, clean: Callable[[str], str]) -> d
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return {
-        "exception.type": name,
+        "exception.type": name[:MAX_NAME],
         "exception.message": clean(message_of(error)),
         "exception.stacktrace": clean(stack_of(error)),
     }
@@ -35,7 +34,7 @@ def exception_attributes(error: BaseException, clean: Callable[[str], str]) -> d
 def message_of(error: BaseException) -> str:
     """The exception's text, also when making it fails."""
     try:
-        return str(error)[:_MAX_MESSAGE]
+        return str(error)[:MAX_MESSAGE]
     except Exception as failure:
         pass_on_signal(failure)
         return f"<unprintable {type(error).__name__}>"
@@ -85,4 +84,5 @@ def _strip(first: TracebackType | None) -> TracebackType | None:
 
 
 def _ours(entry: TracebackType) -> bool:
-    return entry.tb_frame.f_code.co_filename.startswith(_OURS)
+    # Not by the file's name: one of our functions has that of logging (see `clew.logs`).
+    return entry.tb_frame.f_globals.get("__package__") == __package__

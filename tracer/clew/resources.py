@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from clew.events import items, mapping, text
+from clew.events import MAX_NAME, items, mapping, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# A transaction has up to 100 items, each in a table of its own at worst.
+_MAX_TABLES = 100
 
 
 class Place(NamedTuple):
@@ -32,7 +36,8 @@ def describe_resource(service: str, operation: str, params: dict[str, Any], plac
     describe = _SERVICES.get(service)
     if describe is None:
         return {}
-    return {key: value for key, value in describe(operation, params, place).items() if value}
+    found = describe(operation, params, place)
+    return {key: value[:MAX_NAME] if type(value) is str else value for key, value in found.items() if value}
 
 
 def _named(value: object, service: str, prefix: str, place: Place) -> Attributes:
@@ -68,7 +73,8 @@ def _dynamodb(_: str, params: dict[str, Any], place: Place) -> Attributes:
     names = list(dict.fromkeys(name for name in names if name))
     if not names:
         return {}
-    return {"aws.dynamodb.table_names": names, **_named(names[0], "dynamodb", "table/", place)}
+    kept = [name[:MAX_NAME] for name in names[:_MAX_TABLES]]
+    return {"aws.dynamodb.table_names": kept, **_named(names[0], "dynamodb", "table/", place)}
 
 
 def _sqs(_: str, params: dict[str, Any], place: Place) -> Attributes:

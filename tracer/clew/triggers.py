@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from clew.events import at, items, mapping, text
+from clew.events import MAX_NAME, at, items, mapping, text
 
 
 class Trigger(NamedTuple):
@@ -96,7 +96,7 @@ def http_attributes(event: object, trigger: Trigger) -> dict[str, str]:
         "url.path": text(event.get("path")) or text(event.get("rawPath")) or text(request.get("path")),
         "http.route": text(event.get("resource")) or _route(event),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value[:MAX_NAME] for name, value in found.items() if value}
 
 
 def _route(event: dict[str, Any]) -> str:
