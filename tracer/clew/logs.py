@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-import time
+from time import time_ns  # now: a function may replace them
 from typing import TYPE_CHECKING, Any
 
 from clew.encoder import LogRecord
@@ -69,7 +69,7 @@ class Lines:
     def _line(self, stream: str, line: str) -> None:
         line = line.rstrip("\r")
         if line:
-            self.add(time.time_ns(), _UNSET_SEVERITY, "", line, scope="", attributes={"log.iostream": stream})
+            self.add(time_ns(), _UNSET_SEVERITY, "", line, scope="", attributes={"log.iostream": stream})
 
     def logged(self, record: logging.LogRecord) -> None:
         severity = next((number for level, number in _SEVERITIES if record.levelno >= level), _UNSET_SEVERITY)
@@ -197,5 +197,7 @@ def capture_logging(current: Callable[[], Lines | None]) -> None:
         finally:
             muted.on = False
 
+    # logging leaves the frames of its own file out of what it says of a record, its caller and its call stack.
+    callHandlers.__code__ = callHandlers.__code__.replace(co_filename=original.__code__.co_filename)
     setattr(callHandlers, _MARK, original)
     logging.Logger.callHandlers = callHandlers  # type: ignore[method-assign]  # wrapping it is the point
