@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import logging
 import signal
-from typing import TYPE_CHECKING, Any
+import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clew import engine
+from clew.settings import read
 from tests.tracer.sink import Sink, attributes
 from tests.tracer.test_handlers import python
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RETURNS = """
 import clew
@@ -112,3 +115,123 @@ def test_a_signal_handler_raises_through_the_tracer(
     assert raised.value is error
     assert traced("next", None) == "next"
     assert attributes(sink.spans()[-1])["clew.return_value"] == '"next"'
+
+
+def test_logging_names_the_functions_own_lines(trace: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """What logging says of a record that it cannot format, and of a record's caller, has no frame of ours in it."""
+    errors = io.StringIO()
+    logger = logging.getLogger("unusual")
+    logger.propagate = False
+    stream = logging.StreamHandler(errors)
+    stream.setFormatter(logging.Formatter("%(filename)s %(message)s"))
+    logger.addHandler(stream)
+
+    def handler(event: Any, context: Any) -> None:
+        logger.error("%d", "no number")
+        logger.error("shown", stacklevel=1)
+
+    try:
+        trace(handler)({}, None)
+    finally:
+        logger.removeHandler(stream)
+
+    said = capsys.readouterr().err.partition("Call stack:")[2]
+    assert "in handler" in said
+    assert "callHandlers" not in said
+    assert errors.getvalue() == f"{Path(__file__).name} shown\n"
+
+
+def test_a_logging_handler_that_raises(trace: Any) -> None:
+    """Its error has the stack that it would have without the tracer, but for the decorator's own frame."""
+
+    class Raises(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            raise LookupError("no more")
+
+    logger = logging.getLogger("raising")
+    logger.propagate = False
+    raises = Raises()
+    logger.addHandler(raises)
+
+    def handler(event: Any, context: Any) -> None:
+        logger.error("x")
+
+    try:
+        with pytest.raises(LookupError) as raised:
+            trace(handler)({}, None)
+    finally:
+        logger.removeHandler(raises)
+    assert [entry.name for entry in raised.traceback][1:].count("callHandlers") == 1
+
+
+def test_long_names_are_cut(sink: Sink, trace: Any) -> None:
+    """A caller chooses the path and a function its error's name: no attribute of them is longer than 1,024."""
+    long = "x" * 100_000
+    event = {
+        "requestContext": {"apiId": long, "http": {"method": long}, "routeKey": f"GET {long}"},
+        "rawPath": long,
+    }
+
+    def handler(event: Any, context: Any) -> None:
+        raise type(long, (Exception,), {})(long)
+
+    class Context:
+        aws_request_id = long
+
+    with pytest.raises(Exception, match="xxx"):
+        trace(handler)(event, Context())
+
+    (span,) = sink.spans()
+    found = attributes(span)
+    assert found["url.path"] == "x" * 1024
+    assert [name for name, value in found.items() if isinstance(value, str) and len(value) > 1024] == ["clew.event"]
+    assert len(span.status.message) <= 4096
+
+
+def test_threads_that_cannot_be_started(
+    sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A function that has used up its threads is traced without its deadline, and watched again when it has one."""
+
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 30_000
+
+    start = threading.Thread.start
+
+    def full(self: threading.Thread) -> None:
+        if self.name.startswith("clew"):  # not the collector's
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    traced = trace(lambda event, context: event)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        assert traced(1, Context()) == 1
+    deadlines = engine.start(read({})).deadlines
+    assert not deadlines._items
+    assert traced(2, Context()) == 2
+
+    assert deadlines._thread is not None
+    assert len(sink.spans()) == 2
+    assert capfd.readouterr().err.count("timeouts are not noticed: RuntimeError") == 1
+
+
+def test_a_clock_that_the_function_replaced(tmp_path: Path, sink: Sink) -> None:
+    """It may raise: the tracer goes on with the system's, in its threads too."""
+    code = """
+import time, clew
+@clew.trace
+def handler(event, context):
+    time.time = time.time_ns = time.monotonic = lambda: 1 / 0
+    print("line")
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 30_000
+handler({}, Context())
+handler({}, Context())
+"""
+    done = python(tmp_path, code, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, AWS_LAMBDA_FUNCTION_NAME="f")
+
+    assert (done.stdout, done.stderr) == ("line\nline\n", "")
+    assert len(sink.spans()) == 2

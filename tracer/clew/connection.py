@@ -10,7 +10,7 @@ import os
 import select
 import socket
 import threading
-import time
+from time import monotonic, time  # now: a function may replace them
 from typing import TYPE_CHECKING, NamedTuple
 
 from clew.guard import pass_on_signal
@@ -86,7 +86,7 @@ class Connection:
             except BaseException:
                 self.close()
                 raise
-        self._used = time.time()
+        self._used = time()
         return responses
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class Connection:
 
     def _stale(self) -> bool:
         """An idle connection that can be read was closed by the server, or holds what nobody asked for."""
-        if self._socket is None or not 0 <= time.time() - self._used < _MAX_IDLE:
+        if self._socket is None or not 0 <= time() - self._used < _MAX_IDLE:
             return True
         return bool(select.select([self._socket], [], [], 0)[0]) if self._socket.fileno() < 1024 else False
 
@@ -136,7 +136,7 @@ class Connection:
         raise error or OSError(f"{self.host} has no address")
 
     def _resolve(self, deadline: float) -> list[_Address]:
-        if self._addresses and time.time() - self._resolved < _ADDRESSES_KEPT:
+        if self._addresses and time() - self._resolved < _ADDRESSES_KEPT:
             return self._addresses
         if self.host == "localhost" or self.host.replace(".", "").isdigit() or ":" in self.host:
             found = _getaddrinfo(self.host, self.port)
@@ -153,7 +153,7 @@ class Connection:
                 raise
             self._resolving = None
         self._addresses = found
-        self._resolved = time.time()
+        self._resolved = time()
         return found
 
     def _send(self, data: bytes, deadline: float) -> None:
@@ -265,7 +265,7 @@ def _getaddrinfo(host: str, port: int) -> list[_Address]:
 
 
 def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
+    left = deadline - monotonic()
     if left <= 0:
         raise TimeoutError("the time for exporting is up")
     return left

@@ -7,10 +7,10 @@ does, and SIGALRM may be in use.
 from __future__ import annotations
 
 import threading
-import time
+from time import time  # now: a function may replace them
 from typing import TYPE_CHECKING
 
-from clew.guard import Guard
+from clew.guard import Guard, describe, pass_on_signal, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +29,15 @@ class Deadlines:
         with self._condition:
             self._items[item] = (at, fire)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="clew-deadline", daemon=True)
-                self._thread.start()
+                try:
+                    thread = threading.Thread(target=self._run, name="clew-deadline", daemon=True)
+                    thread.start()
+                except Exception as error:  # such as one thread too many: the next invocation tries again
+                    self._items.clear()
+                    pass_on_signal(error)
+                    warn_once(f"timeouts are not noticed: {describe(error)}")
+                else:
+                    self._thread = thread
             elif at < self._wakes:
                 # The thread usually wakes for an earlier invocation's deadline and then looks again, so that neither
                 # the start nor the end of an invocation has to wake it.
@@ -43,7 +50,7 @@ class Deadlines:
     def _run(self) -> None:
         while True:
             with self._condition:
-                now = time.time()
+                now = time()
                 due = [item for item, (at, _) in self._items.items() if at <= now]
                 fires = [self._items.pop(item)[1] for item in due]
                 if not fires:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from clew.settings import Settings
 
+_time = time.time  # now: a function may replace it
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # An environment that was made ready this long before its first request was not made for it.
 _PROACTIVE = 10.0
@@ -24,7 +25,7 @@ class Environment:
     """One execution environment, from the moment the handler is decorated."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        self._ready = time.time()
+        self._ready = _time()
         self._initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
         self._first = True
         self.region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
@@ -34,7 +35,7 @@ class Environment:
     def started(self) -> None:
         """INIT goes on: another handler was decorated."""
         if self._first:
-            self._ready = time.time()
+            self._ready = _time()
 
     def first_invocation(self) -> tuple[bool, float | None]:
         """Whether this invocation is a cold start, and the milliseconds of INIT where they are known.
@@ -44,7 +45,7 @@ class Environment:
         if not self._first:
             return False, None
         self._first = False
-        if self._initialization == "provisioned-concurrency" or time.time() - self._ready > _PROACTIVE:
+        if self._initialization == "provisioned-concurrency" or _time() - self._ready > _PROACTIVE:
             return False, None
         # A snapshot is restored, not started: its process is as old as the function's version.
         began = None if self._initialization == "snap-start" else process_start()
@@ -59,7 +60,7 @@ def process_start() -> float | None:
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, AttributeError):
         return None
-    return time.time() - age
+    return _time() - age
 
 
 def max_memory_used() -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from time import monotonic  # now: a function may replace them
 from typing import TYPE_CHECKING, Protocol
 
 from clew.encoder import LogRecord, encode_logs, encode_resource, encode_spans
@@ -63,15 +63,15 @@ class Delivery:
 
     @property
     def paused(self) -> bool:
-        return time.monotonic() < self._resume
+        return monotonic() < self._resume
 
     def deliver(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], timeout: float | None = None) -> bool:
         """Whether the collector has it now. Takes `timeout` seconds at most, by default what the settings allow.
 
         What was not delivered is the caller's to keep or to `drop`.
         """
-        deadline = time.monotonic() + (self._timeout if timeout is None else min(timeout, self._timeout))
-        if self.paused or not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        deadline = monotonic() + (self._timeout if timeout is None else min(timeout, self._timeout))
+        if self.paused or not self._lock.acquire(timeout=max(0.0, deadline - monotonic())):
             return False
         try:
             outcome = self._export(spans, logs, deadline)
@@ -79,7 +79,7 @@ class Delivery:
             self._lock.release()
         if outcome.pause:
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
-            self._resume = time.monotonic() + min(max(self._pause, outcome.retry_after), _LONGEST_PAUSE)
+            self._resume = monotonic() + min(max(self._pause, outcome.retry_after), _LONGEST_PAUSE)
         else:
             self._pause = 0.0
         if outcome.error is not None:

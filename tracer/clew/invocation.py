@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-import time
+from time import time, time_ns  # now: a function may replace them
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -15,6 +15,7 @@ from clew import failures
 from clew.consumed_keys import consumed_keys
 from clew.deadline import margin
 from clew.environment import max_memory_used
+from clew.events import MAX_NAME
 from clew.guard import Guard, pass_on_signal
 from clew.logs import Lines
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
@@ -49,9 +50,9 @@ class Invocation:
             self._trigger = find_trigger(event, engine.environment.region, self.account)
         function = settings.function_name or _text(context, "function_name") or name
         self._start = engine.environment.first_invocation()
-        started = time.time_ns()
+        started = time_ns()
         self._remaining = _remaining(context)
-        self._deadline = time.time() + self._remaining if self._remaining is not None else None
+        self._deadline = time() + self._remaining if self._remaining is not None else None
         self.span: Span = engine.provider.tracer.start_span(
             function,
             context=self._parent(event, context),
@@ -101,7 +102,7 @@ class Invocation:
             attributes["cloud.resource_id"] = ":".join(parts[:7])
             attributes["cloud.account.id"] = self.account
         if trigger.resource:
-            attributes["clew.trigger.resource"] = trigger.resource
+            attributes["clew.trigger.resource"] = trigger.resource[:MAX_NAME]
         if init is not None:
             attributes["clew.lambda.init_duration"] = init
         if self._remaining is not None:
@@ -134,7 +135,7 @@ class Invocation:
         return self._engine.renderer.secrets.masked_text(text)
 
     def set_error(self, span: Span, description: str) -> None:
-        span.set_status(Status(StatusCode.ERROR, self.clean(description) or None))
+        span.set_status(Status(StatusCode.ERROR, self.clean(description[: failures.MAX_MESSAGE]) or None))
 
     def start_span(self, name: str, attributes: dict[str, Any]) -> Span:
         """A client span under the current one; in a thread without context, under the invocation."""
@@ -186,7 +187,7 @@ class Invocation:
             kind=span.kind,
             status=status,
             start_time=span.start_time,
-            end_time=time.time_ns(),
+            end_time=time_ns(),
             instrumentation_scope=span.instrumentation_scope,
         )
 
@@ -217,7 +218,7 @@ class Invocation:
         if not self.span.is_recording():
             return
         # Leaving the process is never a success in Lambda, whatever the exit status.
-        name = "Runtime.ExitError" if isinstance(error, SystemExit) else type(error).__name__
+        name = "Runtime.ExitError" if isinstance(error, SystemExit) else type(error).__name__[:MAX_NAME]
         attributes = failures.exception_attributes(error, self.clean)
         self.span.set_attribute("error.type", name)
         self.set_error(self.span, attributes["exception.message"])
@@ -275,7 +276,7 @@ def _snapshot(span: Any) -> dict[str, Any]:
 def _text(context: object, name: str) -> str:
     with Guard("reading the context"):
         value = getattr(context, name, None)
-        return value if isinstance(value, str) else ""
+        return value[:MAX_NAME] if isinstance(value, str) else ""
     return ""
 
 
