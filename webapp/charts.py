@@ -116,6 +116,7 @@ def _add_line(
                 x=[point.start_ms + width // 2 for point in part],
                 y=[None if math.isnan(point.value) else point.value for point in part],
                 mode="lines+markers",
+                cliponaxis=False,  # the last point may lie on the edge
                 line={"width": 1.75, "dash": dash},
                 marker={"size": 4, "symbol": "circle" if dash == "solid" else "circle-open"},
                 meta=role,

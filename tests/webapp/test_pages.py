@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from tests.webapp.traffic import AUDIO, FIRST, MESSAGE, SECOND_FUNCTION, Traffic, trace_hex
+from tests.webapp.traffic import AUDIO, FIRST, MESSAGE, SECOND_FUNCTION, TRANSCRIPTS, Traffic, trace_hex
 from webapp.formatting.numbers import DASH
 
 PAGES = ("/", "/issues", "/transactions", "/map")
@@ -336,3 +336,23 @@ def test_older_rows_are_a_click_away(client: FlaskClient, engine: Engine) -> Non
     assert 50 == len(rows(page))
     assert "outcome=failed" in older
     assert 2 == len(rows(read(client, older)))
+
+
+def test_an_edge_between_resources_is_no_trigger(filled: FlaskClient) -> None:
+    """A service writes its results into a bucket; the bucket sets the second function off. As on the map."""
+    html = read(filled, f"/transactions/{trace_hex(1)}")
+
+    assert f"<title>Transcribe writes to {TRANSCRIPTS}</title>" in html
+    assert f"<title>{TRANSCRIPTS} sets off {SECOND_FUNCTION}</title>" in html
+
+
+def test_the_example_is_offered_beside_this_server(client: FlaskClient) -> None:
+    """This very server holds the port that the example would take by itself."""
+    assert "scripts/demo --port 4319" in read(client, "/")
+
+
+def test_no_point_of_a_line_is_cut_off(filled: FlaskClient) -> None:
+    """The first and the last lie at the edges of the chart."""
+    figure = read(filled, link(read(filled, "/"), "/functions/")).partition('data-chart="chart-durations">')[2]
+
+    assert '"cliponaxis":false' in figure.partition("</script>")[0]

@@ -218,7 +218,8 @@ def _edge(sketch: _Sketch, ends: tuple[str, str]) -> Edge:
         title = f"{source} calls {target}: {', '.join(operations[:TOLD])}{', …' if len(operations) > TOLD else ''}"
         return Edge(*ends, (label, outcome), title, way.rank, failed=bool(failed or hanging))
     wait = ("after", nanoseconds(min(way.waits_ns))) if way.waits_ns else ()
-    return Edge(*ends, wait, f"{source} sets off {target}", way.rank, dashed=True)
+    verb = "sets off" if ends[1].startswith("f") else "writes to"
+    return Edge(*ends, wait, f"{source} {verb} {target}", way.rank, dashed=True)
 
 
 def _worst(spans: list[SpanDetail]) -> SpanDetail:
