@@ -319,3 +319,10 @@ def test_a_span_is_found_by_its_own_id() -> None:
 def test_an_unknown_span_has_no_panel() -> None:
     """A mangled link opens nothing."""
     assert build_panel(build_tree(samples.failed_transaction()), "nonsense") is None
+
+
+def test_what_follows_a_pause_is_told_from_its_start() -> None:
+    """A round time just before the pause, here 200 ms, makes room for it."""
+    scale = build_scale([(0, 210 * MS), (2_690 * MS, 2_990 * MS)])
+
+    assert [0, 2_690, 2_800] == [tick.offset_ns // MS for tick in scale.ticks()]

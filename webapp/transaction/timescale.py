@@ -58,7 +58,10 @@ class TimeScale:
                 continue
             offset = t0 - self.times[0]
             first = offset if index else 0
-            # The start of what follows a pause is told exactly, then round times.
+            # The start of what follows a pause is told exactly, then round times. It goes before a round time that
+            # stands too close to its left: else what follows the pause would begin anywhere.
+            while len(result) > 1 and self.at(t0) - result[-1].left < 9:
+                result.pop()
             for tick in [first, *range(-(-(offset + 1) // step) * step, t1 - self.times[0], step)]:
                 left = self.at(self.times[0] + tick)
                 if left <= 95 and (not result or left - result[-1].left >= 9):
