@@ -33,7 +33,7 @@ def find_chromium() -> str | None:
 
 @contextmanager
 def launch_chromium() -> Iterator[Browser]:
-    """The machine's own, else the one that Playwright has fetched; Playwright says what to do where there is neither."""
+    """The machine's own, else Playwright's, which says what to do where there is neither."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         try:
