@@ -137,6 +137,8 @@ _WRITER_PRAGMAS = (
     # Rows arrive in any order and from any collector; nothing declares foreign keys.
     "PRAGMA foreign_keys = OFF",
     f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}",
+    # Pages that many commits touch are copied into the file once for all of them.
+    "PRAGMA wal_autocheckpoint = 4000",
     # After a burst the write-ahead log gives its disk space back.
     "PRAGMA journal_size_limit = 67108864",
     # Not mapped into memory: an I/O error would be a signal that ends the process instead of an exception.

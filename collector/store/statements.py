@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError
 
 Row = tuple[Any, ...]
 KEYS_PER_STATEMENT = 400  # SQLite allows 32,766 parameters; more keys than this gain nothing
@@ -70,16 +71,26 @@ def write_new(connection: Connection, table: Table, rows: Collection[Row]) -> se
         return set()
     key_of = _key_of(table)
     if connection.dialect.name == "sqlite":
-        # The writer holds the database's only write lock, so nothing can come between the two statements.
-        known = existing(connection, table, [key_of(row) for row in rows])
-        new = sorted((row for row in rows if key_of(row) not in known), key=key_of)
-        if new:
-            connection.exec_driver_sql(_sqlite_insert(table, None), new)
-        return {key_of(row) for row in new}
+        return _write_new_sqlite(connection, table, sorted(rows, key=key_of))
     ordered = sorted(rows, key=key_of)
     statement = f"{_postgresql_insert(table, IGNORE)} RETURNING {_names(table.primary_key.columns)}"
     result = connection.exec_driver_sql(statement, tuple(map(list, zip(*ordered, strict=True))))
     return {tuple(row) for row in result}
+
+
+def _write_new_sqlite(connection: Connection, table: Table, rows: list[Row]) -> set[Row]:
+    key_of = _key_of(table)
+    try:
+        # Nearly always all of them are new; looking first cost 36 of 265 µs of a commit per export.
+        with connection.begin_nested():
+            connection.exec_driver_sql(_sqlite_insert(table, None), rows)
+    except IntegrityError:
+        # The writer holds the database's only write lock, so nothing can come between the two statements.
+        known = existing(connection, table, [key_of(row) for row in rows])
+        rows = [row for row in rows if key_of(row) not in known]
+        if rows:
+            connection.exec_driver_sql(_sqlite_insert(table, None), rows)
+    return {key_of(row) for row in rows}
 
 
 def existing(connection: Connection, table: Table, keys: Sequence[Row]) -> set[Row]:
