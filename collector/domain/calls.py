@@ -115,6 +115,7 @@ def describe_call(name: str, attributes: Mapping[str, Value], region: str) -> Ta
 
     `region` is the caller's, for spans that name none of their own.
     """
+    name = text(name)
     region = first_text(attributes, "cloud.region", "aws.region", "faas.invoked_region", limit=64) or region
     if is_aws_call(attributes):
         return _aws_call(name, attributes, region)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.domain.calls import ATTRIBUTES, describe_call, make_resource, resource_from_arn, service_name
@@ -303,6 +303,7 @@ def test_services_have_one_plain_name(name: str, expected: str) -> None:
     st.dictionaries(st.sampled_from(sorted(ATTRIBUTES)), VALUES | st.just("aws-api"), max_size=12),
     st.text(max_size=10),
 )
+@example("\x00", {"db.system": "aws-api"}, "")
 def test_whatever_the_attributes_nothing_raises(name: str, attributes: dict[str, Value], region: str) -> None:
     """Any values under any of the names give a target with short, plain texts, or none."""
     found = describe_call(name, attributes, region)
