@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     max_queue_bytes: int = Field(
         64 * MIB,
         ge=1024,
-        description="Bodies of all exports together that are being received or wait for their commit. Beyond it: 429.",
+        description="Memory of all exports that are being received or wait for their commit. Beyond it: 429.",
     )
     threads: int = Field(
         256,

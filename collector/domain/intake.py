@@ -35,7 +35,7 @@ M = TypeVar("M", bound=Message)
 EARLIEST_NS = 1_420_070_400_000_000_000  # 2015-01-01: Lambda went on sale, nothing older can be an invocation
 FUTURE_NS = 86_400_000_000_000  # a sender's clock may be a day ahead, no more
 # Longer durations count as this long, the last bucket of the histograms. An invocation ends after 15 minutes; without
-# a bound 26 spans that claim to have begun in 2015 would overflow a sum of nanoseconds.
+# a bound 25,000 spans that claim to have begun in 2015 would overflow a sum of microseconds.
 MAX_DURATION_NS = 86_400_000_000_000
 _MAX_CACHED_RESOURCE = 4_096  # bytes
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
