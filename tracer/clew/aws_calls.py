@@ -147,7 +147,7 @@ class Call:
         call = cls(invocation, service.service_name, operation, given)
         if call._captured:
             # Before the call: botocore's own handlers may change what they are given.
-            call._request = invocation.render(params)
+            call._request = invocation.render(params, "request")
         region = text(client.meta.region_name)
         place = Place(text(client.meta.partition) or "aws", region, invocation.account)
         name = text(service.service_id)
@@ -207,7 +207,7 @@ class Call:
 
     def _response(self, answer: dict[str, Any], limit: int) -> str:
         content = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-        return self._invocation.render(content).cut(limit)
+        return self._invocation.render(content, "response").cut(limit)
 
 
 def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:

@@ -116,14 +116,14 @@ class Invocation:
         self.span.set_attributes(attributes)
         if self.captures_payloads:
             with Guard("capturing the event"):
-                self._event = self.render(event)
+                self._event = self.render(event, "event")
 
     @property
     def captures_payloads(self) -> bool:
         return self._engine.settings.capture_payloads and self._payloads < _MAX_PAYLOADS
 
-    def render(self, value: object) -> Payload:
-        payload = self._engine.renderer.render(value)
+    def render(self, value: object, place: str) -> Payload:
+        payload = self._engine.renderer.render(value, place)
         self._payloads += len(payload.text)
         return payload
 
@@ -197,7 +197,7 @@ class Invocation:
         payload = None
         with Guard("capturing the return value"):
             # Rendered even if it is not kept: that is how a result that cannot be encoded is noticed.
-            payload = self.render(result)
+            payload = self.render(result, "return_value")
         limit = self.payload_limit
         error = None if payload is None or payload.plain else _marshal_error(result)
         status = http_status(result) if self._trigger.faas == "http" else None

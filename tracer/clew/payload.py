@@ -55,7 +55,7 @@ class Renderer:
         self.secrets = secrets
         self.limit = limit
 
-    def render(self, value: object) -> Payload:
+    def render(self, value: object, place: str = "") -> Payload:  # noqa: ARG002  # what is masked where follows
         walk = _Walk(self.secrets, self.limit)
         copy = walk.value(value, 0)
         data = _encode(copy).encode("utf-8", "replace")

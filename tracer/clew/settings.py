@@ -57,6 +57,7 @@ class Settings:
     """What the environment asks for. Times are seconds, sizes bytes."""
 
     disabled: bool
+    layer: bool
     function_name: str | None
     in_lambda: bool
     service_name: str | None
@@ -69,7 +70,18 @@ class Settings:
     limits: dict[str, int]
     export_timeout: float
     timeout_margin: float | None
+    checkpoint_after: float
+    extension: str
+    telemetry: bool
+    sample_ratio: float
+    sample_slow: float
+    inject_context: bool
+    instrumentations: bool
+    disabled_instrumentations: tuple[str, ...]
+    dashboard_url: str | None
     capture_payloads: bool
+    capture_environment: bool
+    capture_locals: bool
     payload_limit: int
     payload_limit_on_error: int
     mask_keys: tuple[re.Pattern[str], ...]
@@ -94,6 +106,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     sampler = reader.choice("OTEL_TRACES_SAMPLER", "parentbased_always_on", SAMPLERS)
     return Settings(
         disabled=reader.flag("CLEW_DISABLED", default=False) or reader.flag("OTEL_SDK_DISABLED", default=False),
+        layer=reader.flag("CLEW_LAYER", default=False),
         function_name=function_name,
         in_lambda=function_name is not None,
         service_name=reader.text("OTEL_SERVICE_NAME") or resource_attributes.get("service.name"),
@@ -106,12 +119,23 @@ def read(environ: Mapping[str, str]) -> Settings:
         limits=reader.limits(),
         export_timeout=export_timeout / 1000,
         timeout_margin=None if margin < 0 else margin / 1000,
+        checkpoint_after=reader.number("CLEW_CHECKPOINT_AFTER", 500.0) / 1000,
+        extension=reader.choice("CLEW_EXTENSION", "auto", frozenset({"auto", "true", "false"})),
+        telemetry=reader.flag("CLEW_TELEMETRY", default=True),
+        sample_ratio=reader.ratio("CLEW_SAMPLE_RATIO"),
+        sample_slow=reader.number("CLEW_SAMPLE_SLOW", 1000.0) / 1000,
+        inject_context=reader.flag("CLEW_INJECT_CONTEXT", default=True),
+        instrumentations=reader.flag("CLEW_INSTRUMENTATIONS", default=True),
+        disabled_instrumentations=reader.names("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", ()),
+        dashboard_url=reader.text("CLEW_DASHBOARD_URL"),
         # What the team wanted hidden is unknown when its patterns cannot be read, so nothing is kept.
         capture_payloads=reader.flag("CLEW_CAPTURE_PAYLOADS", default=True) and masks_readable and keeps_readable,
         payload_limit=payload_limit,
         payload_limit_on_error=int(reader.number("CLEW_PAYLOAD_LIMIT_ON_ERROR", max(4096, payload_limit))),
         mask_keys=mask_keys,
         keep_keys=keep_keys,
+        capture_environment=reader.flag("CLEW_CAPTURE_ENVIRONMENT", default=False),
+        capture_locals=reader.flag("CLEW_CAPTURE_LOCALS", default=False),
         capture_logs=reader.flag("CLEW_CAPTURE_LOGS", default=True),
         max_spans=int(reader.number("CLEW_MAX_SPANS", 2000)),
         max_log_records=int(reader.number("CLEW_MAX_LOG_RECORDS", 1000)),
