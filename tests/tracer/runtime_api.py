@@ -40,6 +40,8 @@ class Lambda:
     environ: dict[str, str] = field(default_factory=dict)
     timeout: float = 3.0
     name: str = "transcribe"
+    handler: str = "app.handler"
+    wrapper: Path | None = None  # what AWS_LAMBDA_EXEC_WRAPPER names
 
     def __enter__(self) -> Self:
         self.events: queue.Queue[tuple[str, bytes]] = queue.Queue()
@@ -105,12 +107,15 @@ class Lambda:
             "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
+            "_HANDLER": self.handler,
+            "LAMBDA_TASK_ROOT": str(self.folder),
             **self.environ,
         }
+        wrapper = [] if self.wrapper is None else [str(self.wrapper)]
         self._stdout = (self.folder / "stdout").open("wb")
         self._stderr = (self.folder / "stderr").open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", "app.handler"],
+            [*wrapper, sys.executable, "-m", "awslambdaric", self.handler],
             env=environ,
             cwd=self.folder,
             stdout=self._stdout,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from clew import init_errors
 from clew.guard import Guard, warn_once
 from clew.settings import read
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from clew.settings import Settings
 
 _Handler = TypeVar("_Handler", bound="Callable[..., Any]")
+
+# From here on: what fails between `import clew` and the handler is an initialization that failed.
+init_errors.watch()
 
 
 @overload
@@ -42,11 +46,24 @@ def trace(handler: Any = None) -> Any:
 
 
 def _traced(handler: Any, settings: Settings) -> Any:
-    """Loads the tracer, and with it OpenTelemetry's SDK: whose import fails if a limit's variable is no number."""
-    hidden = {name: os.environ.pop(name) for name in settings.unreadable if name in os.environ}
-    try:
+    with Loading(settings):
         from clew.bootstrap import wrapped  # noqa: PLC0415  # not for a function whose tracing is off
 
         return wrapped(handler, settings)
-    finally:
-        os.environ.update(hidden)
+
+
+class Loading:
+    """While it lasts, variables with a value that cannot be read are not there.
+
+    Needed around the import of OpenTelemetry's SDK and what is made of it: both fail on a limit that is no number.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = settings.unreadable
+        self._hidden: dict[str, str] = {}
+
+    def __enter__(self) -> None:
+        self._hidden = {name: os.environ.pop(name) for name in self._names if name in os.environ}
+
+    def __exit__(self, *_: object) -> None:
+        os.environ.update(self._hidden)
