@@ -1,0 +1,1 @@
+"""What `benchmarks.tracer` compares, each in an environment of its own."""
