@@ -106,6 +106,36 @@ def db_status(database_url: str | None) -> None:
             click.echo(f"The database {describe(engine)} is up to date: revision {head_revision()}.")
 
 
+@main.group()
+def layer() -> None:
+    """Make the Lambda layer that traces functions without a change of their code."""
+
+
+@layer.command("build")
+@click.option("--python", "python", metavar="VERSION", help="Of Python, such as 3.12; otherwise this one's.")
+@click.option("--all", "every", is_flag=True, help="One layer for every version of Python that Lambda has.")
+@click.option(
+    "--arch",
+    type=click.Choice(["x86_64", "arm64"]),
+    help="The architecture to publish for; otherwise both. The content is the same.",
+)
+@click.option(
+    "--output", metavar="PATH", help="The file to write, with --all its folder; otherwise clew-VERSION.zip here."
+)
+@click.option("--without-bytecode", is_flag=True, help="Compile nothing: a smaller layer, and slower cold starts.")
+def layer_build(python: str | None, every: bool, arch: str | None, output: str | None, without_bytecode: bool) -> None:
+    """Build the layer as a zip file, and print its size and the command that publishes it.
+
+    Holds the tracer and the parts of OpenTelemetry that it needs, as they are installed here. Needs an interpreter of
+    that version of Python, to compile for: on PATH, of pyenv or of uv.
+    """
+    with _told():
+        from collector.app.layer_build import build_layers  # noqa: PLC0415 - see above
+
+        for line in build_layers(python, arch, output, every=every, bytecode=not without_bytecode):
+            click.echo(line)
+
+
 @main.command()
 def version() -> None:
     """Print the version."""

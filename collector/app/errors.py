@@ -1,9 +1,10 @@
-"""Why Clew does not start, beside what the store has to say (`collector.store.errors`).
+"""Why Clew does not start, or not do what it was told to, beside what the store has to say (`collector.store.errors`).
 
     StartError
     ├── InvalidSetting      a setting's value cannot be used
     ├── RefusedAddress      the address is not of this machine alone
-    └── CannotListen        the port is taken, or may not be used
+    ├── CannotListen        the port is taken, or may not be used
+    └── LayerError          a Lambda layer cannot be built
 
 Messages are one sentence for whoever started the program.
 """
@@ -24,4 +25,8 @@ class RefusedAddress(StartError):
 
 
 class CannotListen(StartError):
+    pass
+
+
+class LayerError(StartError):
     pass
