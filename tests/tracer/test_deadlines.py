@@ -33,7 +33,7 @@ def handler(event, context):
 def test_an_invocation_that_times_out_is_exported_with_the_call_that_hangs(tmp_path: Path, sink: Sink) -> None:
     """With a second's timeout, the open spans and lines arrive before it, marked unfinished."""
     silent = Sink("hang")
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000"}
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000", "CLEW_CHECKPOINT_AFTER": "0"}
     try:
         with Lambda(tmp_path, HANGS.format(port=silent.port), environ, timeout=1.0) as function:
             function.invoke_without_answer({"call": True, "seconds": 30, "token": "hunter2"})
@@ -45,6 +45,7 @@ def test_an_invocation_that_times_out_is_exported_with_the_call_that_hangs(tmp_p
     assert found["clew.unfinished"] is True
     assert found["error.type"] == "Sandbox.Timedout"
     assert found["clew.lambda.timeout"] == 1000
+    assert 0 < found["clew.lambda.deadline"] - invocation.start_time_unix_nano < 1_500_000_000
     assert found["clew.event"] == '{"call":true,"seconds":30,"token":"****"}'
     assert invocation.status.message == "Task timed out after 1.00 seconds"
     assert 0 < invocation.end_time_unix_nano - invocation.start_time_unix_nano < 1_500_000_000
@@ -61,6 +62,7 @@ def test_an_invocation_that_ends_after_all_is_exported_again_complete(tmp_path: 
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
         "CLEW_EXPORT_TIMEOUT": "5000",
         "CLEW_TIMEOUT_MARGIN": "2500",
+        "CLEW_CHECKPOINT_AFTER": "0",
     }
     with Lambda(tmp_path, HANGS.format(port=1), environ, timeout=3.0) as function:
         answer = function.invoke({"call": False, "seconds": 1.5})
@@ -78,7 +80,7 @@ def test_an_invocation_that_ends_after_all_is_exported_again_complete(tmp_path: 
 
 def test_later_invocations_of_an_environment_are_watched_too(tmp_path: Path, sink: Sink) -> None:
     """One that ends in time is not reported as unfinished, and does not keep the next from being so."""
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000"}
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000", "CLEW_CHECKPOINT_AFTER": "0"}
     with Lambda(tmp_path, HANGS.format(port=1), environ, timeout=1.0) as function:
         for _ in range(3):
             function.invoke({"call": False, "seconds": 0})

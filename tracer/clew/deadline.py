@@ -1,4 +1,4 @@
-"""Says when an invocation is about to be ended by the platform, without a signal that is the function's.
+"""Says when a running invocation is to be looked at, without a signal that is the function's.
 
 One thread for the life of the process: starting one per invocation costs more than all else that a call of `watch`
 does, and SIGALRM may be in use.
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 
 class Deadlines:
-    """Calls `fire(item)` once per watched item, shortly before its deadline. Times are `time.time()` seconds."""
+    """Calls each watched item's `fire` when its time has come. Times are `time.time()` seconds."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition(threading.Lock())
-        self._items: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._items: dict[object, tuple[float, Callable[[], float | None]]] = {}
         self._wakes = float("inf")
         self._thread: threading.Thread | None = None
 
-    def watch(self, item: object, at: float, fire: Callable[[], None]) -> None:
+    def watch(self, item: object, at: float, fire: Callable[[], float | None]) -> None:
+        """Have `fire` called at `at`, and again whenever it returns a time to be called next."""
         with self._condition:
             self._items[item] = (at, fire)
             if self._thread is None:
@@ -39,8 +40,8 @@ class Deadlines:
                 else:
                     self._thread = thread
             elif at < self._wakes:
-                # The thread usually wakes for an earlier invocation's deadline and then looks again, so that neither
-                # the start nor the end of an invocation has to wake it.
+                # The thread usually wakes for an earlier invocation and then looks again, so that neither the start
+                # nor the end of an invocation has to wake it: of many short ones a second, twice.
                 self._condition.notify()
 
     def forget(self, item: object) -> None:
@@ -51,16 +52,23 @@ class Deadlines:
         while True:
             with self._condition:
                 now = time()
-                due = [item for item, (at, _) in self._items.items() if at <= now]
-                fires = [self._items.pop(item)[1] for item in due]
-                if not fires:
+                due = [(item, fire) for item, (at, fire) in self._items.items() if at <= now]
+                if not due:
                     self._wakes = min((at for at, _ in self._items.values()), default=float("inf"))
                     # Waits in steps: the clock of a frozen environment may have jumped when it is thawed.
                     self._condition.wait(min(self._wakes - now, 3600.0))
                     continue
-            for fire in fires:
-                with Guard("exporting before the deadline"):
-                    fire()
+                for item, fire in due:
+                    self._items[item] = (float("inf"), fire)
+            for item, fire in due:
+                again = None
+                with Guard("exporting a running invocation"):
+                    again = fire()
+                with self._condition:
+                    if again is None:
+                        self._items.pop(item, None)
+                    elif item in self._items:  # it may have ended meanwhile
+                        self._items[item] = (again, fire)
 
 
 def margin(remaining: float, chosen: float | None) -> float:

@@ -9,7 +9,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from clew import aws_calls, logs
+from clew import aws_calls, logs, thread_errors
 from clew.deadline import Deadlines
 from clew.environment import Environment
 from clew.exporting import Delivery, Exporter, LeanExporter
@@ -17,11 +17,15 @@ from clew.invocation import Invocation
 from clew.payload import Renderer
 from clew.propagation import Propagation
 from clew.provider import Provider
+from clew.sampling import Sampling
 from clew.secrets import Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from clew.encoder import LogRecord
     from clew.logs import Lines
     from clew.settings import Settings
 
@@ -47,6 +51,8 @@ class Engine:
         self.propagation = Propagation(settings.propagators)
         self.delivery = Delivery(self._exporter(), settings.export_timeout)
         self.deadlines = Deadlines()
+        self.sampling = Sampling(settings.sample_ratio, settings.sample_slow)
+        self._begun = False
         self._timeout_ms = 0
         self._active: list[Invocation] = []
         self._lock = threading.RLock()  # a signal's handler may call a traced handler in the thread that holds it
@@ -69,7 +75,11 @@ class Engine:
         return choose_exporter(settings, self.provider.resource)
 
     def begin(self, name: str, event: object, context: object) -> Invocation:
-        self.provider.share()
+        if not self._begun:
+            # Not before: what a function sets up during INIT must find its place as it would be without us.
+            self._begun = True
+            self.provider.share()
+            thread_errors.watch(running)
         invocation = Invocation(self, name, event, context)
         with self._lock:
             self._active.append(invocation)
@@ -83,12 +93,33 @@ class Engine:
         return invocation
 
     def end(self, invocation: Invocation) -> None:
+        """Have the invocation exported."""
         self._remove(invocation)
         try:
             invocation.close()
+            invocation.finish(self.settings.export_timeout)
         finally:
             if not self._active:
                 self.provider.buffer.open.clear()
+
+    def export_now(
+        self, spans: Sequence[ReadableSpan], records: Sequence[LogRecord], seconds: float | None = None
+    ) -> bool:
+        """Whether the collector has these spans and log records now.
+
+        Takes at most `seconds`, and never longer than CLEW_EXPORT_TIMEOUT, in the calling thread. What could not be
+        delivered is counted as dropped, and told by a later export. Nothing is tried while a collector that failed is
+        left alone. Raises nothing.
+        """
+        if self.delivery.deliver(spans, records, seconds):
+            return True
+        self.delivery.drop(len(spans), len(records))
+        return False
+
+    def leave_out(self) -> None:
+        """Sampling decided against what there is: it is not lost, but not wanted."""
+        self.provider.buffer.take()
+        self.provider.buffer.take_dropped()
 
     def _remove(self, invocation: Invocation) -> None:
         with self._lock:

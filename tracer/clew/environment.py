@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clew.guard import pass_on_signal
 from clew.version import VERSION
@@ -21,12 +21,23 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PROACTIVE = 10.0
 
 
+class Start(NamedTuple):
+    """`initialization_type` is that of the environment, on its first invocation; `init_duration` is milliseconds."""
+
+    cold: bool
+    initialization_type: str | None
+    init_duration: float | None
+
+
+_WARM = Start(False, None, None)
+
+
 class Environment:
     """One execution environment, from the moment the handler is decorated."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._ready = _time()
-        self._initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        self._initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") or "on-demand"
         self._first = True
         self.region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
         self.function_name = settings.function_name
@@ -37,19 +48,27 @@ class Environment:
         if self._first:
             self._ready = _time()
 
-    def first_invocation(self) -> tuple[bool, float | None]:
-        """Whether this invocation is a cold start, and the milliseconds of INIT where they are known.
+    def restored(self) -> None:
+        """The process goes on from a snapshot, on another machine and at another time."""
+        self._ready = _time()
 
-        INIT ends, as far as can be told from inside, when the last handler was decorated.
+    def begin(self) -> Start:
+        """What is known of this invocation's start.
+
+        INIT ends, as far as can be told from inside, when the last handler was decorated, or where the runtime is
+        watched, when it asks for its first event.
         """
         if not self._first:
-            return False, None
+            return _WARM
         self._first = False
-        if self._initialization == "provisioned-concurrency" or _time() - self._ready > _PROACTIVE:
-            return False, None
-        # A snapshot is restored, not started: its process is as old as the function's version.
-        began = None if self._initialization == "snap-start" else process_start()
-        return True, None if began is None else max(0.0, (self._ready - began) * 1000)
+        kind = self._initialization
+        if kind == "on-demand" and _time() - self._ready > _PROACTIVE:
+            kind = "proactive"
+        if kind != "on-demand":
+            # A snapshot is restored, not started: its process is as old as the function's version.
+            return Start(False, kind, None)
+        began = process_start()
+        return Start(True, kind, None if began is None else max(0.0, (self._ready - began) * 1000))
 
 
 def process_start() -> float | None:

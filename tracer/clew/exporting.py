@@ -70,17 +70,20 @@ class Delivery:
 
         What was not delivered is the caller's to keep or to `drop`.
         """
-        deadline = monotonic() + (self._timeout if timeout is None else min(timeout, self._timeout))
+        bound = self._timeout if timeout is None else min(timeout, self._timeout)
+        if bound <= 0:
+            return False
+        deadline = monotonic() + bound
         if self.paused or not self._lock.acquire(timeout=max(0.0, deadline - monotonic())):
             return False
         try:
             outcome = self._export(spans, logs, deadline)
         finally:
             self._lock.release()
-        if outcome.pause:
+        if outcome.pause and (bound == self._timeout or monotonic() < deadline):  # else it was us who had no time
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
             self._resume = monotonic() + min(max(self._pause, outcome.retry_after), _LONGEST_PAUSE)
-        else:
+        elif not outcome.pause:
             self._pause = 0.0
         if outcome.error is not None:
             warn_once(f"export failed: {outcome.error}")

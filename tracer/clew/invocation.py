@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from time import time, time_ns  # now: a function may replace them
+from time import monotonic_ns, time_ns  # now: a function may replace them
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, StatusCode
 
 from clew import failures
 from clew.consumed_keys import consumed_keys
-from clew.deadline import margin
 from clew.environment import max_memory_used
 from clew.events import MAX_NAME
 from clew.guard import Guard, pass_on_signal
+from clew.lambda_context import remaining_of, text_of
 from clew.logs import Lines
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
+from clew.unfinished import Watch
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -33,7 +32,7 @@ _MAX_PAYLOADS = 2_000_000
 
 
 class Invocation:
-    """Begins when it is made. Afterwards either `succeed` or `fail`, then `close`."""
+    """Begins when it is made. Afterwards either `succeed` or `fail`, then `close`, then `finish`."""
 
     def __init__(self, engine: Engine, name: str, event: object, context: object) -> None:
         self._engine = engine
@@ -41,27 +40,34 @@ class Invocation:
         self.payload_limit = settings.payload_limit
         self.payload_limit_on_error = max(settings.payload_limit_on_error, settings.payload_limit)
         self._payloads = 0
-        self.request_id = _text(context, "aws_request_id")
-        arn = _text(context, "invoked_function_arn")
+        self.request_id = text_of(context, "aws_request_id")
+        arn = text_of(context, "invoked_function_arn")
         parts = arn.split(":")
         self.account = parts[4] if len(parts) > 6 else ""
         self._trigger = Trigger("direct", "other")
         with Guard("reading the event"):
             self._trigger = find_trigger(event, engine.environment.region, self.account)
-        function = settings.function_name or _text(context, "function_name") or name
-        self._start = engine.environment.first_invocation()
-        started = time_ns()
-        self._remaining = _remaining(context)
-        self._deadline = time() + self._remaining if self._remaining is not None else None
+        function = settings.function_name or text_of(context, "function_name") or name
+        self._start = engine.environment.begin()
+        self.started_ns = time_ns()
+        # The system's clock may be set while the function runs; durations are measured by this one.
+        self._began = monotonic_ns()
+        self._ended: int | None = None
+        self._result: tuple[object] | None = None
+        self.leaving = False  # the handler ends the process: there will be no response
+        self._remaining = remaining_of(context)
+        self._watch: Watch | None = None
         self.span: Span = engine.provider.tracer.start_span(
             function,
             context=self._parent(event, context),
             kind=trace.SpanKind.SERVER,
             links=self._links(event),
-            start_time=started,
+            start_time=self.started_ns,
         )
         self.context: Context = trace.set_span_in_context(self.span)
         ids = self.span.get_span_context()
+        self.trace_id = ids.trace_id
+        self.span_id = ids.span_id
         self.lines: Lines | None = None
         if settings.capture_logs and ids.trace_flags.sampled:
             self.lines = Lines(
@@ -87,11 +93,11 @@ class Invocation:
         return []
 
     def _describe(self, event: object, arn: str, parts: list[str]) -> None:
-        cold, init = self._start
+        start = self._start
         trigger = self._trigger
         attributes: dict[str, Any] = {
             "faas.trigger": trigger.faas,
-            "faas.coldstart": cold,
+            "faas.coldstart": start.cold,
             "clew.trigger.type": trigger.type,
         }
         if self.request_id:
@@ -103,8 +109,10 @@ class Invocation:
             attributes["cloud.account.id"] = self.account
         if trigger.resource:
             attributes["clew.trigger.resource"] = trigger.resource[:MAX_NAME]
-        if init is not None:
-            attributes["clew.lambda.init_duration"] = init
+        if start.initialization_type is not None and self._engine.settings.in_lambda:
+            attributes["clew.lambda.initialization_type"] = start.initialization_type
+        if start.init_duration is not None:
+            attributes["clew.lambda.init_duration"] = start.init_duration
         if self._remaining is not None:
             attributes["clew.lambda.timeout"] = self._engine.timeout_ms(self._remaining)
         with Guard("reading the event"):
@@ -145,55 +153,39 @@ class Invocation:
         )
 
     def watch(self) -> None:
-        """Have the open spans exported shortly before the platform ends the invocation."""
-        if self._deadline is None or self._remaining is None or not self.span.is_recording():
+        """Have what there is so far exported at checkpoints, and shortly before the platform ends the invocation."""
+        if self._remaining is None or not self.span.is_recording():
             return
-        ahead = margin(self._remaining, self._engine.settings.timeout_margin)
-        self._engine.deadlines.watch(self, self._deadline - ahead, lambda: self._expire(ahead))
+        self._watch = Watch(self._engine, self, self._remaining)
+        self._engine.deadlines.watch(self, self._watch.at, self._watch.fire)
 
-    def _expire(self, ahead: float) -> None:
-        """Runs in the deadline's thread. Exports the invocation as one that will not end, with all it has so far."""
-        timeout = self._engine.timeout_ms(self._remaining or 0) / 1000
-        spans = self._engine.provider.buffer.ended[:]
-        spans += [self._unfinished(span, timeout) for span in list(self._engine.provider.buffer.open.values())]
-        spans = [span for span in spans if span.context is not None and span.context.trace_flags.sampled]
-        records: list[LogRecord] = []
-        with Guard("taking the lines"):
-            if self.lines is not None:
-                self.lines.flush()
-                records = self.lines.records[:]
-        # Most of the margin is for the network; what is over is for the platform's own clock.
-        if self._engine.delivery.deliver(spans, records, ahead * 0.8) and self.lines is not None:
-            del self.lines.records[: len(records)]
+    def so_far(self, *, failed: bool) -> dict[str, Any]:
+        """Attributes that are set when the invocation ends, as they are while it runs."""
+        attributes: dict[str, Any] = {}
+        if self._event is not None:
+            attributes["clew.event"] = self._event.cut(self.payload_limit_on_error if failed else self.payload_limit)
+        self._add_memory(attributes)
+        return attributes
 
-    def _unfinished(self, span: Any, timeout: float) -> ReadableSpan:
-        """A copy of an open span that ends now. The span itself goes on."""
-        attributes = {**_snapshot(span), "clew.unfinished": True}
-        status = span.status
-        if span is self.span:
-            attributes["error.type"] = "Sandbox.Timedout"
-            if self._event is not None:
-                attributes["clew.event"] = self._event.cut(self.payload_limit_on_error)
-            self._add_memory(attributes)
-            status = Status(StatusCode.ERROR, f"Task timed out after {timeout:.2f} seconds")
-        return ReadableSpan(
-            name=span.name,
-            context=span.context,
-            parent=span.parent,
-            resource=span.resource,
-            attributes=attributes,
-            events=span.events,
-            links=span.links,
-            kind=span.kind,
-            status=status,
-            start_time=span.start_time,
-            end_time=time_ns(),
-            instrumentation_scope=span.instrumentation_scope,
-        )
+    def _end(self) -> None:
+        """The handler ended now; only its first call counts."""
+        if self._ended is None:
+            self._ended = self.started_ns + monotonic_ns() - self._began
+
+    @property
+    def left(self) -> float:
+        """Seconds until the platform ends the invocation; infinite where that is not known."""
+        if self._remaining is None:
+            return float("inf")
+        return self._remaining - (monotonic_ns() - self._began) / 1e9
 
     def succeed(self, result: object) -> None:
-        if not self.span.is_recording():
-            return
+        self._end()
+        if self.span.is_recording():
+            # Described by `finish`: where that is after the response, this is the larger half of what can wait.
+            self._result = (result,)
+
+    def _describe_result(self, result: object) -> None:
         payload = None
         with Guard("capturing the return value"):
             # Rendered even if it is not kept: that is how a result that cannot be encoded is noticed.
@@ -215,6 +207,8 @@ class Invocation:
         self._set_payloads(limit, payload)
 
     def fail(self, error: BaseException) -> None:
+        self._end()
+        self.leaving = not isinstance(error, Exception)
         if not self.span.is_recording():
             return
         # Leaving the process is never a success in Lambda, whatever the exit status.
@@ -232,11 +226,21 @@ class Invocation:
             self.span.set_attribute("clew.return_value", result.cut(limit))
 
     def close(self) -> None:
-        """End the span and export all that ended. Takes no longer than the export's bound."""
+        """No more is to be exported of it while it runs."""
+        self._end()
+        if self._watch is not None:
+            self._engine.deadlines.forget(self)
+            self._watch.stop(min(self._engine.settings.export_timeout, max(0.0, self.left)))
+
+    def finish(self, seconds: float) -> None:
+        """Describe the result, end the span, and export all that ended within `seconds`."""
         engine = self._engine
-        engine.deadlines.forget(self)
         if not self.span.is_recording():
             return
+        if self._result is not None:
+            with Guard("describing a result"):
+                self._describe_result(self._result[0])
+            self._result = None
         attributes: dict[str, Any] = {}
         self._add_memory(attributes)
         records: list[LogRecord] = []
@@ -244,6 +248,11 @@ class Invocation:
         with Guard("taking the lines"):
             if self.lines is not None:
                 records, dropped_records = self.lines.take()
+        kept = engine.sampling.all or self._decide(attributes)
+        if not kept:
+            self.span.end(self._ended)
+            engine.leave_out()
+            return
         engine.delivery.drop(engine.provider.buffer.take_dropped(), dropped_records)
         lost = (engine.delivery.dropped_spans, engine.delivery.dropped_logs)
         if lost[0]:
@@ -251,43 +260,26 @@ class Invocation:
         if lost[1]:
             attributes["clew.dropped.log_records"] = lost[1]
         self.span.set_attributes(attributes)
-        self.span.end()
-        spans = engine.provider.buffer.take()
-        if engine.delivery.deliver(spans, records):
+        self.span.end(self._ended)
+        if engine.export_now(engine.provider.buffer.take(), records, seconds):
             engine.delivery.reported(*lost)
-        else:
-            engine.delivery.drop(len(spans), len(records))
+
+    def _decide(self, attributes: dict[str, Any]) -> bool:
+        """Whether a sampled invocation is kept; adds the share that it stands for."""
+        span: Any = self.span
+        told = span.attributes or {}
+        kind = (self._trigger.type, self._trigger.resource, told.get("http.route"), told.get("error.type"))
+        seconds = ((self._ended or self.started_ns) - self.started_ns) / 1e9
+        share = self._engine.sampling.decide(span, kind, self._engine.provider.buffer.ended, seconds)
+        if share is not None:
+            attributes["clew.sampling.ratio"] = share
+        return share is not None
 
     def _add_memory(self, attributes: dict[str, Any]) -> None:
         with Guard("measuring the memory"):
             used = max_memory_used() if self._engine.settings.in_lambda else None
             if used is not None:
                 attributes["clew.lambda.max_memory_used"] = used
-
-
-def _snapshot(span: Any) -> dict[str, Any]:
-    """The attributes of a span that another thread may be writing to."""
-    try:
-        return dict(span.attributes or {})
-    except RuntimeError:  # it grew meanwhile
-        return dict(span.attributes or {})
-
-
-def _text(context: object, name: str) -> str:
-    with Guard("reading the context"):
-        value = getattr(context, name, None)
-        return value[:MAX_NAME] if isinstance(value, str) else ""
-    return ""
-
-
-def _remaining(context: object) -> float | None:
-    """Seconds until the deadline; None outside Lambda, or if the context tells something odd."""
-    with Guard("reading the context"):
-        ask = getattr(context, "get_remaining_time_in_millis", None)
-        milliseconds = ask() if callable(ask) else None
-        if isinstance(milliseconds, (int, float)) and math.isfinite(milliseconds) and 0 < milliseconds < 1e9:
-            return milliseconds / 1000
-    return None
 
 
 def _marshal_error(result: object) -> str | None:
