@@ -18,6 +18,7 @@ PARTS = {
     "domain": "collector/domain",
     "store": "collector/store",
     "receivers": "collector/receivers",
+    "local lambda": "collector/local_lambda",
     "app": "collector/app",
     "webapp": "webapp",
     "migrations": "migrations",
@@ -45,6 +46,11 @@ LAYERS = {
     "receivers": Layer(
         own=("collector.receivers", "collector.domain", "collector.store"),
         never=("flask", "sqlalchemy", "granian"),
+    ),
+    # Runs anybody's functions, on any Python that a function may have, with nothing but the standard library.
+    "local lambda": Layer(
+        own=("collector.local_lambda",),
+        never=("click", "flask", "sqlalchemy", "granian", "opentelemetry", "pydantic", "boto3", "botocore", "urllib3"),
     ),
     # Pages read what the store offers to read; of the domain they know the words, and whose code a frame is.
     "webapp": Layer(
@@ -155,6 +161,9 @@ def test_every_file_of_the_product_belongs_to_a_part() -> None:
         ("receivers", "from collector.app.settings import Settings"),
         ("receivers", "import webapp.charts"),
         ("receivers", "from sqlalchemy import select"),
+        ("local lambda", "from collector.domain import ids"),
+        ("local lambda", "import clew"),
+        ("local lambda", "import click"),
         ("webapp", "from opentelemetry.proto.trace.v1 import trace_pb2"),
         ("webapp", "from collector.receivers import otlp"),
         ("webapp", "from collector.store.writer import Writer"),
@@ -184,6 +193,7 @@ def test_a_planted_violation_is_found(tmp_path: Path, part: str, source: str) ->
         ("tracer", "from . import settings\nfrom clew.settings import read"),
         ("domain", "from collector import domain\nfrom . import ids\nimport collector.domain.ids"),
         ("receivers", "from collector.store.errors import Overloaded\nfrom collector.domain import intake"),
+        ("local lambda", "from collector.local_lambda.function import LocalFunction\nimport http.server"),
         ("webapp", "from collector.store.queries import functions\nimport flask"),
         ("app", "from webapp import create_app\nimport collector.receivers.otlp"),
     ],

@@ -11,11 +11,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from collector.local_lambda import InvocationOutcome, LocalFunction, LocalLambda
 from examples.audio_to_text.recordings import STALLING, Recording, recording
 from examples.local_aws.aws_process import AwsProcess
-from examples.local_aws.function import InvocationOutcome, LocalFunction
 from examples.local_aws.invoke_endpoint import InvokeEndpoint
-from examples.local_aws.local_lambda import LocalLambda
 from examples.local_aws.settings import AwsSettings, Stall
 
 REGION = "eu-west-1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from threading import Lock
 
-from examples.local_aws.function import InvocationOutcome, Status
+from collector.local_lambda import InvocationOutcome, Status
 
 
 class Tally:

@@ -7,15 +7,12 @@ import json
 import secrets
 import string
 import uuid
-from datetime import UTC, datetime
 
-ACCOUNT_ID = "123456789012"
+from collector.local_lambda.identifiers import ACCOUNT_ID, iso_time
+
+__all__ = ["ACCOUNT_ID", "extended_request_id", "iso_time", "json_bytes", "request_id"]
+
 _UPPER = string.ascii_uppercase + string.digits
-
-
-def iso_time(moment: datetime | None = None) -> str:
-    """`2026-01-31T09:30:00.123Z`, now unless told otherwise."""
-    return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def request_id(service: str) -> str:
@@ -32,19 +29,6 @@ def request_id(service: str) -> str:
 def extended_request_id() -> str:
     """S3's second id, `x-amz-id-2`."""
     return base64.b64encode(secrets.token_bytes(56)).decode()
-
-
-def trace_header() -> str:
-    """An `X-Amzn-Trace-Id` as Lambda hands it to a function whose active tracing is off."""
-    epoch = f"{int(datetime.now(UTC).timestamp()):08x}"
-    return (
-        f"Root=1-{epoch}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};"
-        f"Sampled=0;Lineage=1:{secrets.token_hex(4)}:0"
-    )
-
-
-def log_stream(version: str) -> str:
-    return f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
 
 
 def _random(length: int) -> str:

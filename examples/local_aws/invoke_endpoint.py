@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from http import HTTPStatus
@@ -12,9 +13,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
+from collector.local_lambda import FunctionNotFoundError, LocalLambda, Response, TooManyRequestsError
 from examples.local_aws import identifiers
-from examples.local_aws.function import InvocationOutcome, Status
-from examples.local_aws.local_lambda import FunctionNotFoundError, LocalLambda, TooManyRequestsError
 
 _PATH = re.compile(r"/2015-03-31/functions/([^/?]+)/invocations(\?.*)?")
 _LOG_TAIL = 4096  # bytes of the log that X-Amz-Log-Type: Tail returns
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         name = unquote(match[1])
         try:
-            self.functions.function(name)
+            self._version = self.functions.function(name).version
             json.loads(payload)
         except FunctionNotFoundError as error:
             self._fail(HTTPStatus.NOT_FOUND, "ResourceNotFoundException", str(error))
@@ -82,27 +82,37 @@ class _Handler(BaseHTTPRequestHandler):
                 self._invoke(name, payload)
 
     def _invoke(self, name: str, payload: bytes) -> None:
+        """Answer as soon as the response is known. With the log it is known only when the extensions are done, too."""
         context = self.headers.get("X-Amz-Client-Context")
+        with_log = self.headers.get("X-Amz-Log-Type") == "Tail"
         try:
             outcome = self.functions.invoke(
-                name, payload, client_context=None if context is None else base64.b64decode(context).decode()
+                name,
+                payload,
+                client_context=None if context is None else base64.b64decode(context).decode(),
+                on_response=None if with_log else self._answer,
             )
         except TooManyRequestsError as error:
             self._fail(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsException", str(error))
             return
-        self._send(HTTPStatus.OK, outcome.payload, self._headers_of(outcome))
+        if with_log:
+            tail = base64.b64encode(outcome.log.encode()[-_LOG_TAIL:]).decode()
+            self._answer(Response(outcome.request_id, outcome.payload, outcome.error), {"X-Amz-Log-Result": tail})
 
-    def _headers_of(self, outcome: InvocationOutcome) -> dict[str, str]:
-        headers = {
-            "Content-Type": "application/json",
-            "x-amzn-RequestId": outcome.request_id,
-            "X-Amz-Executed-Version": self.functions.function(outcome.function_name).version,
-        }
-        if outcome.status is not Status.SUCCESS:
-            headers["X-Amz-Function-Error"] = "Unhandled"
-        if self.headers.get("X-Amz-Log-Type") == "Tail":
-            headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log.encode()[-_LOG_TAIL:]).decode()
-        return headers
+    def _answer(self, response: Response, headers: dict[str, str] | None = None) -> None:
+        function_error = {} if response.error is None else {"X-Amz-Function-Error": "Unhandled"}
+        with contextlib.suppress(OSError):  # a caller that hung up does not end the invocation
+            self._send(
+                HTTPStatus.OK,
+                response.payload,
+                {
+                    "Content-Type": "application/json",
+                    "x-amzn-RequestId": response.request_id,
+                    "X-Amz-Executed-Version": self._version,
+                    **function_error,
+                    **(headers or {}),
+                },
+            )
 
     def _fail(self, status: HTTPStatus, kind: str, message: str) -> None:
         headers = {

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
+from collector.local_lambda import InvocationOutcome, Status
 from examples.audio_to_text.example import Example, running_example
 from examples.audio_to_text.recordings import recording, traffic
-from examples.local_aws.function import InvocationOutcome, Status
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ from urllib.parse import unquote_plus
 import botocore.exceptions
 import pytest
 
+from collector.local_lambda import LocalFunction, LocalLambda
 from examples.audio_to_text.example import REGION, client
 from examples.audio_to_text.recordings import recording
 from examples.local_aws.aws_process import AwsProcess, AwsProcessError
-from examples.local_aws.function import LocalFunction
 from examples.local_aws.invoke_endpoint import InvokeEndpoint
-from examples.local_aws.local_lambda import LocalLambda
 from examples.local_aws.settings import AwsSettings, Stall
 
 RECORDER = """

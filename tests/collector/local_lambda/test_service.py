@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from examples.local_aws.function import InvocationOutcome, LocalFunction, Status
-from examples.local_aws.local_lambda import FunctionNotFoundError, LocalLambda, TooManyRequestsError
-from tests.examples.conftest import Deploy
+from collector.local_lambda import (
+    FunctionNotFoundError,
+    InvocationOutcome,
+    LocalFunction,
+    LocalLambda,
+    Status,
+    TooManyRequestsError,
+)
+from tests.collector.local_lambda.conftest import Deploy
 
 
 def wait_for_file(path: Path) -> str:
@@ -298,7 +304,8 @@ def test_the_log_holds_what_was_printed_between_start_and_report(
 
     outcome = functions.invoke("probe", {}, request_id="rid")
 
-    lines = outcome.log.splitlines()
+    init, *lines = outcome.log.splitlines()
+    assert re.match(r"INIT_START Runtime Version: python:3\.\d+", init)
     assert lines[0] == "START RequestId: rid Version: $LATEST"
     assert lines[1] == "first"
     assert re.fullmatch(r"\[INFO\]\t[\dT:.-]+Z\trid\tsecond", lines[2])
@@ -310,7 +317,7 @@ def test_the_log_holds_what_was_printed_between_start_and_report(
         lines[6],
     )
     written = (tmp_path / "logs" / "probe.log").read_text().splitlines()
-    assert [line.partition("] ")[2] for line in written] == lines
+    assert [line.partition("] ")[2] for line in written] == [init, *lines]
 
 
 def test_a_frozen_environment_does_nothing_between_invocations(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Functions written by the test, and one emulated AWS for all tests of a module."""
+"""Functions written by the test, run by a local Lambda."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from examples.local_aws.function import LocalFunction
-from examples.local_aws.local_lambda import LocalLambda
+from collector.local_lambda import LocalFunction, LocalLambda
 
 Deploy = Callable[..., LocalFunction]
 
