@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context as otel_context
 
+from clew import instrumentations
 from clew.engine import Engine, entered, start
 from clew.failures import with_traceback, without_our_frames
 from clew.guard import Guard, warn_once
@@ -43,6 +44,7 @@ def wrapped(handler: Any, settings: Settings) -> Any:
         warn_once(f"{type(handler).__name__} cannot be called: nothing to trace")
         return handler
     engine = start(settings)
+    instrumentations.switch_on(settings)
     name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
         return _async_wrapper(handler, engine, name)

@@ -13,6 +13,8 @@ from clew import init_errors
 from clew.decorator import trace
 from clew.failures import with_traceback, without_our_frames
 from clew.guard import Guard
+from clew.instrumentations import switch_on
+from clew.settings import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,10 @@ def load() -> Any:
         raise RuntimeError(f"{VARIABLE} does not name the function's handler")
     if os.environ.get("_HANDLER") == NAME:
         os.environ["_HANDLER"] = name
+    with Guard("starting"):
+        settings = read(os.environ)
+        if not settings.disabled:
+            switch_on(settings)  # before the function's imports, so that each is noticed
     runtime = _runtime()
     try:
         handler = runtime._get_handler(name) if runtime is not None else _import(name)
