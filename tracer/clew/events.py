@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from binascii import a2b_base64
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -13,6 +14,14 @@ MAX_PARSED = 1_000_000
 
 MAX_NAME = 1024
 """Characters of a name, path or id that are kept: more than AWS allows for most, whatever a caller may send."""
+
+# What is in every event that a service wraps into another's: S3's and the streams' records, SNS's notification,
+# EventBridge's event, the result of an invocation that Lambda sends on, and what SES tells of a mail.
+_WORDS = ('"eventSource"', '"TopicArn"', '"detail-type"', '"responseContext"', '"requestPayload"', '"mail"')
+# The same in a durable function's input, which may be a request or a record of SNS's own too.
+_INPUT_WORDS = (*_WORDS, '"EventSource"', '"requestContext"')
+# How base64 begins that holds a JSON object: `{"`, `{ `, `{` and a new line.
+_JSON_IN_BASE64 = ("eyJ", "eyA", "ewo", "ew0", "ewk")
 
 
 def mapping(value: object) -> dict[Any, Any]:
@@ -41,16 +50,44 @@ def decoded_key(key: object) -> str:
     return unquote_plus(text(key))
 
 
+def plain(event: object) -> object:
+    """The event as Lambda gave it, if a decorator (Powertools' `event_source`) has put an object around it."""
+    if isinstance(event, (dict, list)):
+        return event
+    raw = getattr(event, "raw_event", None)
+    return raw if isinstance(raw, (dict, list)) else event
+
+
 class Envelopes:
     """Parses wrapped events within one budget for a whole batch."""
 
     def __init__(self) -> None:
         self._left = MAX_PARSED
 
-    def open(self, body: object, *words: str) -> dict[str, Any]:
+    def open(self, body: object, words: tuple[str, ...] = _WORDS) -> dict[str, Any]:
         """The JSON object that `body` holds if one of `words` is in it, else an empty one."""
-        if not isinstance(body, str) or not any(word in body for word in words) or len(body) > self._left:
+        if not isinstance(body, str) or len(body) > self._left:
             return {}
+        for word in words:
+            if word in body:
+                return self._parse(body)
+        return {}
+
+    def open_input(self, body: object) -> dict[str, Any]:
+        """The same of a durable function's input, which may be any event."""
+        return self.open(body, _INPUT_WORDS)
+
+    def open_base64(self, data: object) -> dict[str, Any]:
+        """The same of a stream record's data."""
+        if not isinstance(data, str) or not data.startswith(_JSON_IN_BASE64) or len(data) > self._left:
+            return {}
+        try:
+            return self.open(a2b_base64(data).decode())
+        except ValueError as error:
+            pass_on_signal(error)
+            return {}
+
+    def _parse(self, body: str) -> dict[str, Any]:
         self._left -= len(body)
         try:
             return mapping(json.loads(body))

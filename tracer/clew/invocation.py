@@ -10,6 +10,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
 from clew import failures
+from clew.batches import batch_size, failed_records
 from clew.consumed_keys import consumed_keys
 from clew.environment import max_memory_used
 from clew.events import MAX_NAME
@@ -74,6 +75,7 @@ class Invocation:
                 engine.renderer, settings.max_log_records, ids.trace_id, ids.span_id, int(ids.trace_flags)
             )
         self._event: Payload | None = None
+        self._batch: object = None
         if self.span.is_recording():
             self._describe(event, arn, parts)
 
@@ -86,7 +88,7 @@ class Invocation:
         return None
 
     def _links(self, event: object) -> list[Any]:
-        if self._trigger.type not in {"sqs", "sns"}:
+        if self._trigger.type not in {"sqs", "sns", "kafka", "mq"}:
             return []
         with Guard("reading the event's trace context"):
             return self._engine.propagation.links(event)
@@ -117,8 +119,12 @@ class Invocation:
             attributes["clew.lambda.timeout"] = self._engine.timeout_ms(self._remaining)
         with Guard("reading the event"):
             attributes.update(http_attributes(event, trigger))
+            size = batch_size(event, trigger.type)
+            if size is not None:
+                attributes["clew.batch.size"] = size
+                self._batch = event
         with Guard("reading the event's ids"):
-            keys = consumed_keys(event)
+            keys = consumed_keys(event, trigger)
             if keys:
                 attributes["clew.link.keys"] = keys
         self.span.set_attributes(attributes)
@@ -192,7 +198,7 @@ class Invocation:
             payload = self.render(result, "return_value")
         limit = self.payload_limit
         error = None if payload is None or payload.plain else _marshal_error(result)
-        status = http_status(result) if self._trigger.faas == "http" else None
+        status = http_status(result, self._trigger)
         if error is not None:
             limit = self.payload_limit_on_error
             self.span.set_attribute("error.type", "Runtime.MarshalError")
@@ -204,6 +210,11 @@ class Invocation:
                 limit = self.payload_limit_on_error
                 self.span.set_attribute("error.type", str(status))
                 self.set_error(self.span, "")
+        if self._batch is not None:
+            with Guard("reading the result of a batch"):
+                failed = failed_records(self._batch, result, self._trigger.type)
+                if failed:
+                    self.span.set_attribute("clew.batch.failed", failed)
         self._set_payloads(limit, payload)
 
     def fail(self, error: BaseException) -> None:

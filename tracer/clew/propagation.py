@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from clew.events import at, items, mapping, text
+from clew import carriers
+from clew.carriers import Carriers
+from clew.events import at, plain, text
 from clew.guard import warn_once
+from clew.records import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +20,23 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
 
 _MAX_LINKS = 128
-_FIELDS = ("traceparent", "tracestate", "baggage")
+# Records of one batch that are looked at for context: 0.5 µs each.
+_MAX_READ = 1_000
+_FIELDS = frozenset({"traceparent", "tracestate", "baggage"})
+# Those of the propagators that OpenTelemetry has packages for.
+_ALL_FIELDS = _FIELDS | {
+    "b3",
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-parentspanid",
+    "x-b3-sampled",
+    "x-b3-flags",
+    "uber-trace-id",
+    "x-amzn-trace-id",
+    "ot-tracer-traceid",
+    "ot-tracer-spanid",
+    "ot-tracer-sampled",
+}
 
 
 class Propagation:
@@ -30,25 +49,42 @@ class Propagation:
 
     def parent(self, event: object, context: object) -> Context | None:
         """The context to start the invocation in; None if no single parent came along."""
-        carrier = _client_context(context) or _headers(event)
-        if not carrier:
-            records = items(mapping(event).get("Records"))
-            if len(records) == 1:
-                carrier = _message_attributes(records[0])
-        return self._extract(carrier) if carrier else None
+        event = plain(event)
+        carrier = carriers.of_call(context) or carriers.of_event(event)
+        found = self._extract(carrier) if carrier else None
+        if found is None:
+            records = records_of(event)
+            carrier = self._carriers().of_record(records[0]) if len(records) == 1 else {}
+            found = self._extract(carrier) if carrier else None
+        return found
 
     def links(self, event: object) -> list[Link]:
-        """Links to the senders of a batch's messages: several parents are none."""
-        links = []
-        records = items(mapping(event).get("Records"))
-        for record in records if len(records) > 1 else ():
-            carrier = _message_attributes(record)
-            found = self._extract(carrier) if carrier else None
-            if found is not None:
-                links.append(trace.Link(trace.get_current_span(found).get_span_context()))
-            if len(links) == _MAX_LINKS:
-                break
-        return [*links, *_xray_links(records)][:_MAX_LINKS]
+        """Links to the senders of a batch's records: several parents are none."""
+        records = records_of(plain(event))
+        if len(records) < 2:
+            return _xray_links(records)
+        found: dict[tuple[int, int], Link] = {}
+        seen = set()
+        beside = self._carriers()
+        for record in records[:_MAX_READ]:
+            carrier = beside.of_record(record)
+            # Messages that one call sent have the same: extracting takes 6 µs.
+            same = carrier.get("traceparent")
+            if not carrier or (same and same in seen):
+                continue
+            seen.add(same)
+            context = self._extract(carrier)
+            if context is not None:
+                sender = trace.get_current_span(context).get_span_context()
+                found[sender.trace_id, sender.span_id] = trace.Link(sender)
+                if len(found) == _MAX_LINKS:
+                    break
+        return [*found.values(), *_xray_links(records)][:_MAX_LINKS]
+
+    def _carriers(self) -> Carriers:
+        if self._global:
+            return Carriers(_ALL_FIELDS, "MessageAttributes")
+        return Carriers(_FIELDS, "traceparent")
 
     def _extract(self, carrier: Mapping[str, str]) -> Context | None:
         found: Context | None = None
@@ -74,40 +110,6 @@ class Propagation:
         return propagate.extract(dict(carrier))
 
 
-def _client_context(context: object) -> dict[str, str]:
-    """What Lambda's newest runtimes take out of the client context of a direct invocation."""
-    w3c = getattr(context, "w3c", None)
-    fields = w3c() if callable(w3c) else None
-    return {name: value for name, value in mapping(fields).items() if isinstance(name, str) and isinstance(value, str)}
-
-
-def _headers(event: object) -> dict[str, str]:
-    """The HTTP headers of an HTTP trigger, in lower case. Of a repeated one, the last counts."""
-    fields = mapping(event)
-    if "requestContext" not in fields:
-        return {}
-    found = {}
-    for name, values in mapping(fields.get("multiValueHeaders")).items():
-        if values and isinstance(name, str) and isinstance(values, list) and isinstance(values[-1], str):
-            found[name.lower()] = values[-1]
-    for name, value in mapping(fields.get("headers")).items():
-        if isinstance(name, str) and isinstance(value, str):
-            found[name.lower()] = value
-    return found
-
-
-def _message_attributes(record: Any) -> dict[str, str]:
-    """The fields that a sender put into the attributes of an SQS or SNS message."""
-    attributes = mapping(at(record, "messageAttributes") or at(record, "Sns", "MessageAttributes"))
-    found = {}
-    for name in _FIELDS:
-        entry = mapping(attributes.get(name))
-        value = text(entry.get("stringValue")) or text(entry.get("Value"))
-        if value:
-            found[name] = value
-    return found
-
-
 def _xray_links(records: list[Any]) -> list[Link]:
     """Links from SQS' own AWSTraceHeader.
 
@@ -117,7 +119,9 @@ def _xray_links(records: list[Any]) -> list[Link]:
     links = {}
     for record in records[:_MAX_LINKS]:
         header = text(at(record, "attributes", "AWSTraceHeader"))
-        fields = dict(part.strip().partition("=")[::2] for part in header.split(";")) if header else {}
+        if not header:
+            continue
+        fields = dict(part.strip().partition("=")[::2] for part in header.split(";"))
         root = fields.get("Root", "").split("-")
         try:
             trace_id = int(root[1] + root[2], 16)

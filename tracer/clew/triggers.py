@@ -2,112 +2,270 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from clew.events import MAX_NAME, at, items, mapping, text
+from clew.events import at, items, mapping, plain, text
+from clew.executions import durable_function, execution_arns, state_machine
+from clew.http_triggers import (
+    authorizer_trigger,
+    edge_trigger,
+    http_attributes,
+    http_status,
+    lattice_trigger,
+    request_trigger,
+    resolver_trigger,
+)
+from clew.places import DIRECT, Place, Trigger, partition
+from clew.records import records_of, type_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class Trigger(NamedTuple):
-    """`type` and `resource` as in docs/attributes.md; `faas` is OpenTelemetry's coarser word."""
+__all__ = ["DIRECT", "Trigger", "find_trigger", "http_attributes", "http_status"]
 
-    type: str
-    faas: str
-    resource: str = ""
-
-
-_RECORDS = {
-    "aws:s3": "s3",
-    "aws:sqs": "sqs",
-    "aws:sns": "sns",
-    "aws:kinesis": "kinesis",
-    "aws:dynamodb": "dynamodb",
-}
-_FAAS = {"s3": "datasource", "dynamodb": "datasource"}
+_DATASOURCES = frozenset({"s3", "dynamodb", "documentdb"})
 
 
 def find_trigger(event: object, region: str, account: str) -> Trigger:
     """The trigger of an event; `direct` if its shape is none of a service's that is known."""
-    if not isinstance(event, dict):
-        return Trigger("direct", "other")
-    records = items(event.get("Records"))
-    if records and isinstance(records[0], dict):
-        found = _record_trigger(records[0])
+    event = plain(event)
+    place = Place(region, account)
+    if isinstance(event, list):
+        return _pipe(event, place) or DIRECT
+    if not isinstance(event, dict) or not event:
+        return DIRECT
+    # One look at the event's own names, 20 ns each, instead of one for each name that a service's event may have.
+    if not _MARKS.isdisjoint(event):
+        found = _service(event, place)
         if found is not None:
             return found
-    if "detail-type" in event and "source" in event:
-        return _eventbridge_trigger(event)
-    context = event.get("requestContext")
-    if isinstance(context, dict):
-        found = _http_trigger(event, context, region, account)
-        if found is not None:
-            return found
-    return Trigger("direct", "other")
+    arns = execution_arns(event)
+    return Trigger("stepfunctions", "other", state_machine(arns[0])) if arns else DIRECT
 
 
-def _record_trigger(record: dict[str, Any]) -> Trigger | None:
-    source = text(record.get("eventSource")) or text(record.get("EventSource"))
-    type = _RECORDS.get(source)
-    if type is None:
+def _service(event: dict[str, Any], place: Place) -> Trigger | None:
+    for mark, find in _FINDERS:
+        if mark in event:
+            found = find(event, place)
+            if found is not None:
+                return found
+    for mark, others, type, path in _SERVICES:
+        if mark in event and all(name in event for name in others):
+            return Trigger(type, "other", text(at(event, *path)) if path else "")
+    return None
+
+
+def _pipe(records: list[Any], place: Place) -> Trigger | None:
+    """A list: what EventBridge Pipes send, and AppSync where it resolves many fields at once."""
+    first = next((record for record in records[:10] if isinstance(record, dict)), None)
+    if first is None:
         return None
-    if type == "s3":
-        bucket = text(at(record, "s3", "bucket", "name"))
-        resource = text(at(record, "s3", "bucket", "arn")) or (f"arn:aws:s3:::{bucket}" if bucket else "")
-    elif type == "sns":
-        resource = text(at(record, "Sns", "TopicArn"))
-    else:
-        resource = text(record.get("eventSourceARN"))
-        if type == "dynamodb":
-            resource = resource.partition("/stream/")[0]
-    return Trigger(type, _FAAS.get(type, "pubsub"), resource)
+    return _record(first, place) or resolver_trigger(first, place)
 
 
-def _eventbridge_trigger(event: dict[str, Any]) -> Trigger:
+def _records(event: dict[str, Any], place: Place) -> Trigger | None:
+    for record in items(event.get("Records"))[:10]:
+        found = _record(record, place) if isinstance(record, dict) else None
+        if found is not None:
+            return found
+    return None
+
+
+def _record(record: dict[str, Any], place: Place) -> Trigger | None:
+    """The trigger of one record, or of an event that tells the source of all its records once."""
+    type = type_of(record)
+    if not type:
+        return edge_trigger(record, place)
+    faas = "datasource" if type in _DATASOURCES else "pubsub"
+    find = _RESOURCES.get(type)
+    if find is not None:
+        return Trigger(type, faas, find(record, place))
+    return Trigger(type, faas, text(record.get("eventSourceARN")) or text(record.get("eventSourceArn")))
+
+
+def _bucket(record: dict[str, Any], place: Place) -> str:
+    name = text(at(record, "s3", "bucket", "name"))
+    arn = text(at(record, "s3", "bucket", "arn"))
+    return arn or (f"arn:{partition(place.region)}:s3:::{name}" if name else "")
+
+
+def _table(record: dict[str, Any], _: Place) -> str:
+    return text(record.get("eventSourceARN")).partition("/stream/")[0]
+
+
+def _stream(record: dict[str, Any], _: Place) -> str:
+    return text(record.get("eventSourceARN")).partition("/consumer/")[0]
+
+
+def _topic(event: dict[str, Any], _: Place) -> str:
+    """The topic's name, by which its producers know it. Those know the brokers, but not the cluster's ARN."""
+    first = _first(event)
+    return text(first.get("topic")) or text(event.get("eventSourceArn"))
+
+
+def _queue(event: dict[str, Any], _: Place) -> str:
+    """The name of the broker's queue; RabbitMQ's come as `queue::/virtual-host`."""
+    queue = next(iter(mapping(event.get("rmqMessagesByQueue"))), None) or event.get("eventSourceKey")
+    if isinstance(queue, str) and queue:
+        return queue.partition("::")[0]
+    return text(at(_first(event), "destination", "physicalName")) or text(event.get("eventSourceArn"))
+
+
+def _first(event: dict[str, Any]) -> dict[str, Any]:
+    """The first of an event's records; the event itself where it is one, as Pipes have it."""
+    records = records_of(event)
+    return mapping(records[0]) if records else event
+
+
+def _receiver(record: dict[str, Any], _: Place) -> str:
+    """The domain that SES received for. Addresses are many, and people's."""
+    recipients = items(at(record, "ses", "receipt", "recipients")) or items(at(record, "ses", "mail", "destination"))
+    return text(recipients[0]).rpartition("@")[2].rstrip(">").lower() if recipients else ""
+
+
+_RESOURCES: dict[str, Callable[[dict[str, Any], Place], str]] = {
+    "s3": _bucket,
+    "sns": lambda record, _: text(at(record, "Sns", "TopicArn")),
+    "dynamodb": _table,
+    "kinesis": _stream,
+    "kafka": _topic,
+    "mq": _queue,
+    "ses": _receiver,
+}
+
+
+def _eventbridge(event: dict[str, Any], _: Place) -> Trigger | None:
+    if "source" not in event:
+        return None
     source = text(event.get("source"))
-    resources = items(event.get("resources"))
     if source == "aws.scheduler" or (source == "aws.events" and event.get("detail-type") == "Scheduled Event"):
+        resources = items(event.get("resources"))
         return Trigger("schedule", "timer", text(resources[0]) if resources else "")
     return Trigger("eventbridge", "pubsub", source)
 
 
-def _http_trigger(event: dict[str, Any], context: dict[str, Any], region: str, account: str) -> Trigger | None:
-    balancer = context.get("elb")
-    if isinstance(balancer, dict):
-        return Trigger("alb", "http", text(balancer.get("targetGroupArn")))
-    domain = text(context.get("domainName"))
-    if ".lambda-url." in domain:
-        return Trigger("function_url", "http", domain)
-    api = text(context.get("apiId"))
-    if not api or not ("http" in context or "httpMethod" in event or "connectionId" in context):
+def _request(event: dict[str, Any], place: Place) -> Trigger | None:
+    return request_trigger(event, place) or _destination(event, place)
+
+
+def _destination(event: dict[str, Any], _: Place) -> Trigger | None:
+    """What Lambda sends on of an invocation that succeeded or failed: the function is its source."""
+    context = event.get("requestContext")
+    if not isinstance(context, dict) or "functionArn" not in context or "condition" not in context:
         return None
-    stage = text(context.get("stage"))
-    owner = text(context.get("accountId")) or account
-    if region and owner:
-        return Trigger("apigateway", "http", f"arn:aws:execute-api:{region}:{owner}:{api}/{stage}".rstrip("/"))
-    return Trigger("apigateway", "http", api)
+    return Trigger("destination", "other", text(context.get("functionArn")))
 
 
-def http_attributes(event: object, trigger: Trigger) -> dict[str, str]:
-    """OpenTelemetry's attributes of an HTTP request, for the triggers that are one."""
-    if trigger.faas != "http" or not isinstance(event, dict):
-        return {}
-    request = mapping(at(event, "requestContext", "http"))
-    found = {
-        "http.request.method": text(event.get("httpMethod")) or text(request.get("method")),
-        "url.path": text(event.get("path")) or text(event.get("rawPath")) or text(request.get("path")),
-        "http.route": text(event.get("resource")) or _route(event),
-    }
-    return {name: value[:MAX_NAME] for name, value in found.items() if value}
+def _durable(event: dict[str, Any], _: Place) -> Trigger | None:
+    arn = text(event.get("DurableExecutionArn"))
+    return Trigger("durable", "other", durable_function(arn)) if arn.startswith("arn:") else None
 
 
-def _route(event: dict[str, Any]) -> str:
-    """Version 2 writes the method before the route: `GET /pets/{id}`; `$default` is no route."""
-    route = text(event.get("routeKey")) or text(at(event, "requestContext", "routeKey"))
-    return route.partition(" ")[2]
+def _logs(event: dict[str, Any], place: Place) -> Trigger | None:
+    data = at(event, "awslogs", "data")
+    if not isinstance(data, str):
+        return None
+    from clew.log_groups import log_group  # noqa: PLC0415  # base64 and zlib for a rare trigger
+
+    group, owner = log_group(data)
+    return Trigger("logs", "pubsub", place.arn("logs", f"log-group:{group}", owner) or group if group else "")
 
 
-def http_status(result: object) -> int | None:
-    """The status that an HTTP trigger's caller gets; None if the handler leaves it to API Gateway."""
-    status = result.get("statusCode") if isinstance(result, dict) else None
-    if isinstance(status, str) and status.isdecimal():
-        status = int(status[:4])
-    return status if type(status) is int and 100 <= status <= 599 else None
+def _user_pool(event: dict[str, Any], place: Place) -> Trigger | None:
+    pool = text(event.get("userPoolId"))
+    region = text(event.get("region")) or place.region
+    return Trigger("cognito", "other", Place(region, place.account).arn("cognito-idp", f"userpool/{pool}") or pool)
+
+
+def _delivery(event: dict[str, Any], _: Place) -> Trigger | None:
+    return Trigger("firehose", "pubsub", text(event.get("deliveryStreamArn")))
+
+
+def _alarm(event: dict[str, Any], _: Place) -> Trigger | None:
+    return Trigger("cloudwatch", "other", text(event.get("alarmArn"))) if "alarmData" in event else None
+
+
+def _thing(event: dict[str, Any], _: Place) -> Trigger | None:
+    """What IoT itself publishes. A rule sends whatever its SELECT says: nothing tells that from a direct call."""
+    return Trigger("iot", "pubsub") if "clientId" in event and "eventType" in event else None
+
+
+def _button(event: dict[str, Any], _: Place) -> Trigger | None:
+    return Trigger("iot", "pubsub") if "placementInfo" in event or "batteryVoltage" in event else None
+
+
+def _skill(event: dict[str, Any], _: Place) -> Trigger | None:
+    request = event.get("request")
+    if not isinstance(request, dict) or "requestId" not in request:
+        return None
+    application = at(event, "context", "System", "application", "applicationId") or at(
+        event, "session", "application", "applicationId"
+    )
+    return Trigger("alexa", "http", application) if isinstance(application, str) else None
+
+
+def _home(event: dict[str, Any], _: Place) -> Trigger | None:
+    return Trigger("alexa", "http") if text(at(event, "directive", "header", "namespace")).startswith("Alexa") else None
+
+
+def _bot(event: dict[str, Any], _: Place) -> Trigger | None:
+    name = text(at(event, "bot", "name"))
+    return Trigger("lex", "http", name) if name and "invocationSource" in event else None
+
+
+def _contact(event: dict[str, Any], _: Place) -> Trigger | None:
+    """A contact flow of Connect."""
+    instance = at(event, "Details", "ContactData", "InstanceARN")
+    return Trigger("connect", "other", instance) if isinstance(instance, str) else None
+
+
+def _batch_job(event: dict[str, Any], place: Place) -> Trigger | None:
+    """S3's batch operations."""
+    tasks = items(event.get("tasks"))
+    if "invocationSchemaVersion" not in event or not tasks:
+        return None
+    bucket = text(at(tasks[0], "s3Bucket"))
+    arn = text(at(tasks[0], "s3BucketArn"))
+    return Trigger("s3batch", "datasource", arn or (f"arn:{partition(place.region)}:s3:::{bucket}" if bucket else ""))
+
+
+# By a name at the top of the event. The first that finds something counts, so what services send often stands first.
+_FINDERS: tuple[tuple[str, Callable[[dict[str, Any], Place], Trigger | None]], ...] = (
+    ("Records", _records),
+    ("requestContext", _request),
+    ("detail-type", _eventbridge),
+    ("DurableExecutionArn", _durable),
+    ("eventSource", _record),
+    ("awslogs", _logs),
+    ("methodArn", authorizer_trigger),
+    ("raw_path", lattice_trigger),
+    ("info", resolver_trigger),
+    ("userPoolId", _user_pool),
+    ("deliveryStreamArn", _delivery),
+    ("alarmArn", _alarm),
+    ("sessionIdentifier", _thing),
+    ("principalIdentifier", _thing),
+    ("deviceEvent", _button),
+    ("clickType", _button),
+    ("session", _skill),
+    ("context", _skill),
+    ("directive", _home),
+    ("bot", _bot),
+    ("Details", _contact),
+    ("tasks", _batch_job),
+)
+# Services that call a function directly: a name that their events have, others that tell them from a user's own event,
+# the type, and where the resource is.
+_SERVICES: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
+    ("StackId", ("RequestType", "LogicalResourceId"), "cloudformation", ("StackId",)),
+    ("CodePipeline.job", (), "codepipeline", ()),
+    ("LifecycleEventHookExecutionId", ("DeploymentId",), "codedeploy", ()),
+    ("configRuleArn", ("invokingEvent",), "config", ("configRuleArn",)),
+    ("ClientRequestToken", ("SecretId", "Step"), "secretsmanager", ("SecretId",)),
+    ("getObjectContext", ("xAmzRequestId",), "s3objectlambda", ("configuration", "accessPointArn")),
+    ("agent", ("actionGroup", "messageVersion"), "bedrock", ("agent", "name")),
+    ("identityPoolId", ("datasetName",), "cognito", ("identityPoolId",)),
+    ("templateArn", ("certificateId",), "iot", ("templateArn",)),
+    ("signatureVerified", ("protocolData",), "iot", ()),
+)
+_MARKS = frozenset(mark for mark, *_ in (*_FINDERS, *_SERVICES))
