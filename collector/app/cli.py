@@ -52,7 +52,8 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
 
         stopped = stop_signals()
         with running(settings) as process:
-            click.echo(f"Clew {_version()} listens on {process.url} and stores in {process.database}")
+            grpc = f", for OTLP/gRPC on port {process.grpc_port}," if process.grpc_port is not None else ""
+            click.echo(f"Clew {_version()} listens on {process.url}{grpc} and stores in {process.database}")
             stopped.wait()
     if not process.drained:
         # A client that never finishes its request holds a thread that Python would wait for or trip over.

@@ -13,13 +13,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from collector.app.database import opened
-from collector.app.errors import InvalidSetting, RefusedAddress
+from collector.app.errors import CannotListen, InvalidSetting, RefusedAddress
 from collector.app.server import Server, bind
 from collector.app.settings import RESERVED_THREADS, Settings, variable
 from collector.domain.prices import PriceTable, PriceTableError, load_prices
 from collector.receivers import otlp, status
 from collector.receivers.admission import Admission
 from collector.receivers.counters import Counters
+from collector.receivers.exports import Exports
 from collector.receivers.otlp import OtlpReceiver
 from collector.receivers.status import StatusPages
 from collector.store.engine import describe
@@ -30,6 +31,8 @@ from webapp import create_app
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
+    from collector.receivers.otlp_grpc import GrpcServer
+
 LOOPBACK_NAME = "localhost"
 # Between threads. With Python's own 5 ms a page that is being computed holds up each export at every step of its way.
 SWITCH_S = 0.0005
@@ -39,6 +42,7 @@ SWITCH_S = 0.0005
 class Running:
     url: str
     database: str  # for a person: a path, or a server without its password
+    grpc_port: int | None = None  # where OTLP/gRPC is taken, if it is
     drained: bool = True  # False, after the end: some requests had not ended in time and their threads still run
 
 
@@ -52,7 +56,8 @@ def running(settings: Settings) -> Iterator[Running]:
     with ExitStack() as stack:
         # The port first: one that is taken is told before a database is touched, and a client that comes meanwhile
         # waits instead of being refused.
-        listener = bind(_loopback(settings.host), settings.port)
+        host = _loopback(settings.host)
+        listener = bind(host, settings.port)
         stack.callback(listener.close)
         prices = _prices(settings)
         writing = stack.enter_context(opened(settings))
@@ -65,9 +70,8 @@ def running(settings: Settings) -> Iterator[Running]:
         stack.callback(writer.close)
         admission = Admission(max_requests=settings.threads - RESERVED_THREADS, max_bytes=settings.max_queue_bytes)
         counters = Counters()
-        receiver = OtlpReceiver(
-            writer, admission=admission, counters=counters, max_body_bytes=settings.max_body_bytes, prices=prices
-        )
+        exports = Exports(writer, counters=counters, prices=prices)
+        receiver = OtlpReceiver(exports, admission=admission, counters=counters, max_body_bytes=settings.max_body_bytes)
         pages = StatusPages(writer, admission=admission, counters=counters, version=version("clew-server"))
         server = Server(
             route(receiver, pages, create_app(reading)),
@@ -75,14 +79,43 @@ def running(settings: Settings) -> Iterator[Running]:
             threads=settings.threads,
             max_connections=settings.max_connections,
         )
+        grpc_server = _grpc_server(settings, host, exports, admission, counters)
         server.start()
         process = Running(server.url, describe(writing))
+        if grpc_server is not None:
+            grpc_server.start()
+            process.grpc_port = grpc_server.port
 
         def stop() -> None:
+            ended = grpc_server.stop(settings.stop_timeout_s) if grpc_server is not None else None
             process.drained = server.stop(settings.stop_timeout_s)
+            if ended is not None:
+                process.drained = ended() and process.drained
 
         stack.callback(stop)
         yield process
+
+
+def _grpc_server(
+    settings: Settings, host: str, exports: Exports, admission: Admission, counters: Counters
+) -> GrpcServer | None:
+    """Where OTLP/gRPC is taken, bound but not started. Raises CannotListen."""
+    if not settings.grpc:
+        return None
+    from collector.receivers.otlp_grpc import GrpcServer, OtlpService  # noqa: PLC0415  # 18 MB that not all need
+
+    own = settings.grpc_port
+    if own is None:
+        own = settings.port - 1 if settings.port else 0
+    address = f"[{host}]:{own}" if ":" in host else f"{host}:{own}"
+    service = OtlpService(exports, admission=admission, counters=counters)
+    try:
+        return GrpcServer(service, address, max_message_bytes=settings.max_body_bytes)
+    except OSError as error:
+        raise CannotListen(
+            f"Cannot listen on {host} port {own} for OTLP/gRPC: it is taken. Choose another by "
+            f"{variable('grpc_port')}, or go without by {variable('grpc')}=false."
+        ) from error
 
 
 def route(receiver: WSGIApplication, pages: WSGIApplication, dashboard: WSGIApplication) -> WSGIApplication:

@@ -31,6 +31,16 @@ class Settings(BaseSettings):
         le=65535,
         description="Port of both the receivers and the dashboard; the default is OTLP's own. 0 takes any free one.",
     )
+    grpc: bool = Field(
+        True,
+        description="Whether OTLP/gRPC is taken too; without it the process is 20 MB smaller.",
+    )
+    grpc_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of OTLP/gRPC; unless set, the one below `CLEW_PORT`: 4317, OTLP's own. 0 takes any free one.",
+    )
     database_url: str = Field(
         default_factory=lambda: f"sqlite:///{default_directory() / 'clew.db'}",
         description="`sqlite:////absolute/path.db`, `sqlite:///relative/path.db`, or `postgresql://user:password@host/name`.",

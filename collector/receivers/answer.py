@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+_RETRY_INFO = b"type.googleapis.com/google.rpc.RetryInfo"
 
 _REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -69,16 +70,27 @@ def refused(start_response: StartResponse, content_type: str, refusal: Refusal) 
     if content_type == JSON:
         body = json.dumps({"code": int(refusal.code), "message": message}).encode()
     elif content_type == PROTOBUF:
-        body = _status(refusal.code, message)
+        body = rpc_status(refusal.code, message)
     else:
         content_type, body = TEXT, f"{message}\n".encode(errors="replace")
     return respond(start_response, refusal.status, content_type, body, headers)
 
 
-def _status(code: int, message: str) -> bytes:
-    """google.rpc.Status {int32 code = 1; string message = 2}, written by hand: OTLP's package lacks it."""
+def rpc_status(code: int, message: str, retry_after_s: float | None = None) -> bytes:
+    """google.rpc.Status {int32 code = 1; string message = 2; repeated Any details = 3}, with a RetryInfo if it has a
+    time for it. Written by hand: OTLP's package lacks it.
+    """
     text = message.encode(errors="replace")
-    return b"\x08" + _varint(code) + b"\x12" + _varint(len(text)) + text
+    status = b"\x08" + _varint(code) + _field(b"\x12", text)
+    if retry_after_s is None:
+        return status
+    # RetryInfo {Duration retry_delay = 1}; Duration {int64 seconds = 1}; Any {string type_url = 1; bytes value = 2}.
+    delay = _field(b"\x0a", b"\x08" + _varint(max(1, math.ceil(retry_after_s))))
+    return status + _field(b"\x1a", _field(b"\x0a", _RETRY_INFO) + _field(b"\x12", delay))
+
+
+def _field(tag: bytes, data: bytes) -> bytes:
+    return tag + _varint(len(data)) + data
 
 
 def _varint(number: int) -> bytes:

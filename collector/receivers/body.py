@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import zstandard
+
 from collector.receivers.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 _INPUT = 64 * 1024
 _OUTPUT = 1024 * 1024
 _MAX_MEMBERS = 1024  # of a gzip stream: a million empty ones would cost seconds
+# Four bytes of zstd can stand for 128 KiB, and all that they stand for comes at once: from this many bytes, 8 MiB.
+_ZSTD_INPUT = 256
+_ZSTD_WINDOW = 8 * 1024 * 1024  # what RFC 9659 allows in HTTP
 _MAX_DRAINED = 64 * 1024 * 1024
 _GZIP = 31  # zlib's number for "gzip header, largest window"
 
@@ -50,12 +55,49 @@ def decompress(data: bytes, encoding: str, limit: int, grant: Grant) -> bytes:
     """The body behind its Content-Encoding. Raises Refusal for encodings that are not taken, and as `read_body`."""
     if encoding in ("", "identity"):
         return data
-    if encoding != "gzip":
-        raise Refusal(415, "encoding", f"Content-Encoding {encoding[:40]!r} is not taken: send gzip or identity.")
-    return _gunzip(memoryview(data), limit, grant)
+    if encoding == "gzip":
+        return _inflate(memoryview(data), encoding, _GZIP, limit, grant)
+    if encoding == "deflate":
+        # HTTP means zlib's format by it; some clients leave out its two bytes of header.
+        zlib_header = len(data) > 1 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+        return _inflate(memoryview(data), encoding, zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS, limit, grant)
+    if encoding == "zstd":
+        return _unzstd(data, limit, grant)
+    raise Refusal(
+        415, "encoding", f"Content-Encoding {encoding[:40]!r} is not taken: send gzip, zstd, deflate or identity."
+    )
 
 
-def _gunzip(data: memoryview, limit: int, grant: Grant) -> bytes:
+def _unzstd(data: bytes, limit: int, grant: Grant) -> bytes:
+    pieces: list[bytes] = []
+    total = members = position = 0
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    frame = None
+    while position < len(data):
+        if frame is None:
+            members += 1
+            if members > _MAX_MEMBERS:
+                raise Refusal(400, "malformed", f"The zstd body has more than {_MAX_MEMBERS} frames.")
+            frame = decompressor.decompressobj()
+        given = data[position : position + _ZSTD_INPUT]
+        try:
+            piece = frame.decompress(given)
+        except zstandard.ZstdError:
+            raise Refusal(400, "malformed", "The body is not zstd, or is damaged.") from None
+        position += len(given) - len(frame.unused_data)
+        total += len(piece)
+        if total > limit:
+            raise _too_large(limit)
+        grant.take(len(piece))
+        pieces.append(piece)
+        if frame.eof:
+            frame = None
+    if frame is not None or not members:
+        raise Refusal(400, "malformed", "The zstd body is cut short.")
+    return b"".join(pieces)
+
+
+def _inflate(data: memoryview, name: str, wbits: int, limit: int, grant: Grant) -> bytes:
     pieces: list[bytes] = []
     total = members = position = 0
     inflater = None
@@ -63,13 +105,13 @@ def _gunzip(data: memoryview, limit: int, grant: Grant) -> bytes:
         if inflater is None:
             members += 1
             if members > _MAX_MEMBERS:
-                raise Refusal(400, "malformed", f"The gzip body has more than {_MAX_MEMBERS} members.")
-            inflater = zlib.decompressobj(wbits=_GZIP)
+                raise Refusal(400, "malformed", f"The {name} body has more than {_MAX_MEMBERS} members.")
+            inflater = zlib.decompressobj(wbits=wbits)
         given = data[position : position + _INPUT]
         try:
             piece = inflater.decompress(given, _OUTPUT)
         except zlib.error:
-            where = "The body is not gzip" if members == 1 else "The gzip body is followed by something else"
+            where = f"The body is not {name}" if members == 1 else f"The {name} body is followed by something else"
             raise Refusal(400, "malformed", f"{where}, or is damaged.") from None
         used = len(given) - len(inflater.unconsumed_tail) - len(inflater.unused_data)
         position += used
@@ -84,7 +126,7 @@ def _gunzip(data: memoryview, limit: int, grant: Grant) -> bytes:
         elif not piece and not used:
             break
     if inflater is not None or not members:
-        raise Refusal(400, "malformed", "The gzip body is cut short.")
+        raise Refusal(400, "malformed", f"The {name} body is cut short.")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

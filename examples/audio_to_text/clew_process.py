@@ -20,7 +20,7 @@ from collector.store.tables import invocations
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 15.0
-_LISTENS = re.compile(r"listens on (http://\S+)")
+_LISTENS = re.compile(r"listens on (http://[^\s,]+)")
 
 
 class ClewProcessError(Exception):

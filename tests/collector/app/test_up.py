@@ -14,6 +14,7 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -30,7 +31,7 @@ from sqlalchemy import Engine, func, select
 from collector.domain.facts import Signal
 from collector.store import tables
 from collector.store.engine import open_engine
-from tests.collector.app.clew import Clew
+from tests.collector.app.clew import Clew, clew
 from tests.collector.receivers import exports
 
 HEADERS = {"content-type": "application/x-protobuf"}
@@ -77,9 +78,36 @@ def stored_items(path: Path, sort: Signal) -> int:
 
 def test_the_banner_tells_address_and_database(running: Clew, path: Path) -> None:
     """One line on stdout says where to look, and by then everything is there."""
-    assert f"Clew {version('clew-server')} listens on {running.url} and stores in {path}\n" == running.banner
+    assert f"Clew {version('clew-server')} listens on {running.url}, for OTLP/gRPC on port " in running.banner
+    assert running.banner.endswith(f", and stores in {path}\n")
     assert {"status": "ok", "version": version("clew-server")}.items() <= running.health().items()
     assert b"clew_store_alive 1" in running.get("/metrics")[1]
+
+
+def test_grpc_is_taken_beside(running: Clew, path: Path) -> None:
+    """The port that the banner names takes OTLP/gRPC, and what it answers with OK is stored."""
+    port = running.banner.partition("OTLP/gRPC on port ")[2].partition(",")[0]
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        assert b"" == export(exports.traces(2), timeout=20)
+    assert 2 == stored_items(path, Signal.TRACES)
+
+
+def test_grpc_can_be_left_out(path: Path) -> None:
+    """Switched off, no second port is opened."""
+    with Clew(path, CLEW_GRPC="false") as process:
+        assert "gRPC" not in process.banner
+
+
+def test_a_taken_grpc_port_is_told(path: Path) -> None:
+    """Whoever has the port already, the sentence says which port and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = clew("up", CLEW_PORT=0, CLEW_GRPC_PORT=port, CLEW_DATABASE_URL=f"sqlite:///{path}")
+    assert 1 == done.returncode
+    assert f"port {port} for OTLP/gRPC" in done.stderr
 
 
 def test_the_dashboard_is_at_the_same_address(running: Clew) -> None:

@@ -15,6 +15,7 @@ from collector.app.server import Server, bind
 from collector.domain.facts import Facts
 from collector.receivers.admission import Admission
 from collector.receivers.counters import Counters
+from collector.receivers.exports import Exports
 from collector.receivers.otlp import OtlpReceiver
 from collector.receivers.status import StatusPages
 
@@ -97,7 +98,8 @@ def receive() -> Iterator[Callable[..., Receiving]]:
     def start(*, max_body: int = MAX_BODY, max_requests: int = 16, max_bytes: int = 1_000_000) -> Receiving:
         store = FakeStore()
         admission, counters = Admission(max_requests=max_requests, max_bytes=max_bytes), Counters()
-        receiver = OtlpReceiver(store, admission=admission, counters=counters, max_body_bytes=max_body)
+        exports = Exports(store, counters=counters)
+        receiver = OtlpReceiver(exports, admission=admission, counters=counters, max_body_bytes=max_body)
         pages = StatusPages(store, admission=admission, counters=counters, version="1.2.3")
         server = Server(
             route(receiver, pages, pages), bind("127.0.0.1", 0), threads=max_requests + 8, max_connections=256

@@ -1,0 +1,116 @@
+"""OTLP/gRPC: the services `TraceService` and `LogsService`.
+
+Messages are taken as bytes, so that one path reads them whatever protocol brought them. What a refusal means is told as
+OTLP asks: clients send again what was answered UNAVAILABLE, and RESOURCE_EXHAUSTED only if a RetryInfo comes with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import grpc
+
+from collector.domain.facts import Signal
+from collector.receivers.answer import PROTOBUF, accepted, rpc_status
+from collector.receivers.refusal import Code, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collector.receivers.admission import Admission
+    from collector.receivers.counters import Counters
+    from collector.receivers.exports import Exports
+
+THREADS = 64  # each waits for its commit: so many exports share one
+_STREAMS = 128  # of a connection; more wait at the client, where they take none of our memory
+_METHODS = {
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Signal.TRACES,
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Signal.LOGS,
+}
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+_logger = logging.getLogger(__name__)
+
+
+class _Status(NamedTuple):
+    """A `grpc.Status`."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, bytes], ...]
+
+
+class OtlpService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is not typed
+    """Answers OK only when what was sent is stored."""
+
+    def __init__(self, exports: Exports, *, admission: Admission, counters: Counters) -> None:
+        self._exports = exports
+        self._admission = admission
+        self._counters = counters
+        self._handlers = {
+            method: grpc.unary_unary_rpc_method_handler(self._handler(signal)) for method, signal in _METHODS.items()
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        """The method's handler; None for a method that is not there, which gRPC answers with UNIMPLEMENTED."""
+        return self._handlers.get(handler_call_details.method)
+
+    def _handler(self, signal: Signal) -> Any:
+        def export(body: bytes, context: Any) -> bytes:
+            try:
+                with self._admission.enter() as grant:
+                    grant.take(len(body))
+                    self._counters.read(len(body), len(body))
+                    intake = self._exports.take(signal, body)
+            except Refusal as refusal:
+                self._counters.refused(signal, refusal.status, refusal.reason)
+                context.abort_with_status(_status(refusal))
+            except Exception:
+                _logger.exception("%s: an export could not be taken", signal.name)
+                self._counters.refused(signal, 500, "internal")
+                message = "Something went wrong here: the collector's log says what."
+                context.abort_with_status(_status(Refusal(500, "internal", message, code=Code.INTERNAL)))
+            return accepted(PROTOBUF, signal, intake.rejected, intake.reason)
+
+        return export
+
+
+def _status(refusal: Refusal) -> _Status:
+    details = rpc_status(refusal.code, str(refusal), refusal.retry_after_s)
+    return _Status(_CODES[refusal.code], str(refusal), (("grpc-status-details-bin", details),))
+
+
+class GrpcServer:
+    """Serves the service on `address`, such as `127.0.0.1:4317`, until it is stopped. Raises OSError if it is taken."""
+
+    def __init__(self, service: OtlpService, address: str, *, max_message_bytes: int) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="otlp-grpc")
+        self._server = grpc.server(
+            self._threads,
+            handlers=[service],
+            options=[
+                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_concurrent_streams", _STREAMS),
+                ("grpc.so_reuseport", 0),  # a second server on the port is to fail, not to get half of the clients
+            ],
+        )
+        try:
+            self.port: int = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot bind {address}") from error
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self, timeout_s: float) -> Callable[[], bool]:
+        """Takes no more requests. What is returned waits for those that have begun; False: some did not end in time."""
+        done = self._server.stop(timeout_s)
+
+        def wait() -> bool:
+            ended: bool = done.wait(timeout_s + 1)
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            return ended
+
+        return wait
