@@ -27,6 +27,19 @@ SERVICES = {
 # Services whose ARNs put a kind before the name: `table/orders`, `function:thumb`. The name ends at the next one.
 _AFTER_SLASH = frozenset({"dynamodb", "kinesis", "kafka", "firehose"})
 _AFTER_COLON = frozenset({"lambda", "stepfunctions"})
+_KINDS = {  # the same, with nothing behind the name
+    "appsync": ("apis/",),
+    "cloudfront": ("distribution/",),
+    "cloudwatch": ("alarm:",),
+    "cognito": ("userpool/",),
+    "config": ("config-rule/",),
+    "connect": ("instance/",),
+    "eventbridge": ("rule/", "event-bus/"),
+    "rds": ("cluster:", "db:"),
+    "s3-object-lambda": ("accesspoint/",),
+    "ssm": ("parameter/",),
+    "vpc-lattice": ("service/",),
+}
 _SECRET_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")  # Secrets Manager adds it to the name that its user gave
 
 
@@ -57,14 +70,16 @@ def resource_name(arn: Arn) -> str:
 
 
 def _plain_name(service: str, resource: str) -> str:
-    if service == "eventbridge":
-        return resource.removeprefix("rule/").removeprefix("event-bus/")
+    for kind in _KINDS.get(service, ()):
+        if resource.startswith(kind):
+            return resource.removeprefix(kind)
+    if service in {"cloudformation", "scheduler"}:  # `stack/shop/id`, `schedule/group/nightly`
+        parts = resource.split("/")
+        return parts[1 if service == "cloudformation" else -1] if len(parts) > 1 else resource
     if service == "secretsmanager":
         return _SECRET_SUFFIX.sub("", resource.removeprefix("secret:"))
     if service == "cloudwatchlogs":
         return resource.removeprefix("log-group:").split(":")[0]
-    if service == "ssm":
-        return resource.removeprefix("parameter/")
     if service == "sns":
         return resource.partition(":")[0]  # a subscription's ARN goes on with its id
     return resource

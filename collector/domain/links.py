@@ -18,7 +18,7 @@ MAX_PRODUCERS = 16
 
 def is_pointer(key: str) -> bool:
     """Whether the key names a place that many events may touch, rather than one event."""
-    return key.startswith("s3-object:")
+    return key.startswith(("s3-object:", "dynamodb-item:"))
 
 
 def resolve(keys: Iterable[LinkKey]) -> set[Link]:

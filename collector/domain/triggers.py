@@ -11,7 +11,17 @@ from collector.domain.spans import CONSUMER, SERVER, Value
 from collector.domain.values import first_text, text
 
 # The service behind a trigger, where it is not called like it.
-_SERVICE_OF = {"function_url": "lambda", "alb": "elasticloadbalancing", "schedule": "eventbridge"}
+_SERVICE_OF = {
+    "function_url": "lambda",
+    "alb": "elasticloadbalancing",
+    "logs": "cloudwatchlogs",
+    "schedule": "eventbridge",
+    "websocket": "apigateway",
+}
+# Named by what has no region, as those that call it name it: Kafka's clients know its topics and nothing of AWS.
+_WITHOUT_REGION = frozenset({"alexa", "kafka"})
+# Triggers whose name is not that of a resource: nothing, or the function itself.
+_WITHOUT_RESOURCE = frozenset({"direct", "durable"})
 _FAAS_TRIGGERS = {"http": "http", "timer": "schedule", "pubsub": "messaging", "datasource": "datasource"}
 
 
@@ -37,12 +47,13 @@ def trigger_of(attributes: Mapping[str, Value], kind: int, region: str) -> Trigg
 
 
 def _resource(type: str, named: str, region: str) -> Resource | None:
-    if not named:
+    if not named or type in _WITHOUT_RESOURCE:
         return None
     if (resource := resource_from_arn(named)) is not None:
+        if type == "documentdb":  # its clusters have ARNs of RDS
+            return make_resource(type, resource.region, resource.name, named)
         return resource
-    if type == "direct":
-        return None
     if type == "sqs":
         named = named.rpartition("/")[2]  # a queue may be named by its URL
-    return make_resource(_SERVICE_OF.get(type) or service_name(type), region, named)
+    service = _SERVICE_OF.get(type) or service_name(type)
+    return make_resource(service, "" if type in _WITHOUT_REGION else region, named)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from webapp.formatting.money import decimals, dollars, money
 from webapp.formatting.numbers import DASH, SPACE, THIN, count, megabytes, milliseconds, ratio, share
 from webapp.formatting.times import ago, iso
+from webapp.formatting.words import ICONS, SERVICES, service_icon, trigger_name
 
 PICO = 1_000_000_000_000
 
@@ -119,3 +123,21 @@ def test_moments_are_told_by_their_distance(seconds: int, text: str) -> None:
 def test_times_that_no_calendar_holds_are_shown_as_the_nearest_that_one_does() -> None:
     """A hostile timestamp breaks no page."""
     assert ("1970-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z") == (iso(-5e15), iso(1e18))
+
+
+def test_every_trigger_of_the_tracer_has_a_name() -> None:
+    """All types that docs/attributes.md lists, so that no page shows `s3batch` to a person."""
+    attributes = (Path(__file__).parents[2] / "docs" / "attributes.md").read_text()
+    (row,) = re.findall(r"^\| `clew\.trigger\.type` \| string \| (.*) \|$", attributes, re.MULTILINE)
+    types = set(re.findall(r"`(\w+)`", row))
+
+    assert len(types) > 30
+    assert types <= set(SERVICES)
+    assert trigger_name("mq") == "Amazon MQ"
+
+
+def test_every_icon_is_drawn() -> None:
+    """A name without a drawing would be an empty place; what has none of its own is a cloud."""
+    drawn = (Path(__file__).parents[2] / "webapp" / "static" / "icons.svg").read_text()
+
+    assert all(f'id="{icon}"' in drawn for icon in [*ICONS.values(), service_icon("iot")])

@@ -111,6 +111,8 @@ def test_one_key_on_very_many_spans_makes_few_links() -> None:
 
 
 def test_only_places_are_pointers() -> None:
-    """A request id names one event, a bucket and key a place."""
+    """A request id names one event; a bucket and key, or a table and an item's key, a place."""
     assert is_pointer("s3-object:uploads/a.mp3")
+    assert is_pointer("dynamodb-item:eu-west-1:orders/1e82839fceafb012")
+    assert not is_pointer("kinesis:clicks/49590338271490256608559692538361571095921575989136588898")
     assert not is_pointer("s3:4F2A9C0B1D2E3F40")

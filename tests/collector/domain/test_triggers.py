@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from collector.domain.calls import make_resource
+from collector.domain.calls import describe_call, make_resource
 from collector.domain.spans import CONSUMER, INTERNAL, SERVER, Value
 from collector.domain.triggers import trigger_of
 
@@ -23,6 +23,23 @@ PLACE = "eu-west-1:123456789012"
         ("apigateway", "a1b2c3", "apigateway", "a1b2c3"),
         ("function_url", "a1b2c3", "lambda", "a1b2c3"),
         ("alb", f"arn:aws:elasticloadbalancing:{PLACE}:targetgroup/web/6d0e", "elasticloadbalancing", "web"),
+        ("schedule", f"arn:aws:scheduler:{PLACE}:schedule/default/nightly", "scheduler", "nightly"),
+        ("kinesis", f"arn:aws:kinesis:{PLACE}:stream/clicks", "kinesis", "clicks"),
+        ("websocket", f"arn:aws:execute-api:{PLACE}:a1b2c3/prod", "apigateway", "a1b2c3"),
+        ("websocket", "a1b2c3", "apigateway", "a1b2c3"),
+        ("mq", "pizzas", "mq", "pizzas"),
+        ("documentdb", f"arn:aws:rds:{PLACE}:cluster:people", "documentdb", "people"),
+        ("logs", f"arn:aws:logs:{PLACE}:log-group:/aws/lambda/thumb", "cloudwatchlogs", "/aws/lambda/thumb"),
+        ("logs", "/aws/lambda/thumb", "cloudwatchlogs", "/aws/lambda/thumb"),
+        ("cognito", f"arn:aws:cognito-idp:{PLACE}:userpool/eu-west-1_aB3", "cognito", "eu-west-1_aB3"),
+        ("stepfunctions", f"arn:aws:states:{PLACE}:stateMachine:checkout", "stepfunctions", "checkout"),
+        ("destination", f"arn:aws:lambda:{PLACE}:function:thumb:$LATEST", "lambda", "thumb"),
+        ("appsync", "abc.appsync-api.eu-west-1.amazonaws.com", "appsync", "abc.appsync-api.eu-west-1.amazonaws.com"),
+        ("vpclattice", f"arn:aws:vpc-lattice:{PLACE}:service/svc-1", "vpclattice", "svc-1"),
+        ("cloudfront", "arn:aws:cloudfront::123456789012:distribution/E123", "cloudfront", "E123"),
+        ("s3batch", "arn:aws:s3:::audio", "s3", "audio"),
+        ("ses", "example.com", "ses", "example.com"),
+        ("lex", "Pizza", "lex", "Pizza"),
     ],
 )
 def test_triggers_of_the_tracer(type: str, named: str, service: str, name: str) -> None:
@@ -38,6 +55,22 @@ def test_the_resource_is_the_one_that_calls_reach() -> None:
     found = trigger_of({"clew.trigger.type": "s3", "clew.trigger.resource": "uploads"}, SERVER, "eu-west-1")
     assert found.resource is not None
     assert found.resource.id == make_resource("s3", "us-east-1", "uploads").id
+
+
+def test_a_topic_of_kafka_is_the_one_that_its_producers_name() -> None:
+    """Their clients know neither a region nor an ARN."""
+    found = trigger_of({"clew.trigger.type": "kafka", "clew.trigger.resource": "orders"}, SERVER, "eu-west-1")
+    produced = describe_call("send", {"messaging.system": "kafka", "messaging.destination.name": "orders"}, "eu-west-1")
+    assert found.resource is not None
+    assert produced is not None
+    assert found.resource.id == produced.resource.id
+
+
+def test_a_durable_function_is_not_its_own_resource() -> None:
+    """The name that the tracer gives is the function's."""
+    named = f"arn:aws:lambda:{PLACE}:function:thumb:3"
+    attributes: dict[str, Value] = {"clew.trigger.type": "durable", "clew.trigger.resource": named}
+    assert trigger_of(attributes, SERVER, "eu-west-1") == ("durable", None)
 
 
 @pytest.mark.parametrize(
