@@ -40,7 +40,10 @@ SHORTEST_ID = 4  # characters: the beginnings of ids that are shorter would matc
 SURE_ID = 8  # characters from which on what begins an id is taken for nothing else
 
 # Kinds of triggers that may come without a resource, by whose service the others are found.
-_BARE_TRIGGERS = ("alb", "apigateway", "datasource", "direct", "function_url", "http", "messaging", "schedule")
+_BARE_TRIGGERS = (
+    *("alb", "alexa", "apigateway", "cloudfront", "codedeploy", "codepipeline", "datasource", "direct", "durable"),
+    *("function_url", "http", "iot", "logs", "messaging", "schedule", "ses", "vpclattice"),
+)
 
 _HEX = re.compile(r"[0-9a-f]{1,32}")
 
