@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,35 +17,11 @@ from collector.local_lambda import (
     Status,
     TooManyRequestsError,
 )
-from tests.collector.local_lambda.conftest import Deploy
-
-
-def wait_for_file(path: Path) -> str:
-    """The text of a file that a function is about to write."""
-    deadline = time.monotonic() + 20
-    while not path.exists() or not path.read_text():
-        assert time.monotonic() < deadline, f"{path} was never written"
-        time.sleep(0.01)
-    return path.read_text()
+from tests.collector.local_lambda.conftest import Deploy, state, wait_for_file, wait_gone, wait_until
 
 
 def wait_idle(functions: LocalLambda) -> None:
-    deadline = time.monotonic() + 20
-    while functions.activity[1]:
-        assert time.monotonic() < deadline, "events are still under way"
-        time.sleep(0.01)
-
-
-def state(pid: int) -> str:
-    """The first letter of the process' state: T is stopped, Z a zombie; empty when there is none."""
-    return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout[:1]
-
-
-def wait_gone(pid: int) -> None:
-    deadline = time.monotonic() + 20
-    while state(pid) not in {"", "Z"}:
-        assert time.monotonic() < deadline, f"process {pid} lives on"
-        time.sleep(0.01)
+    wait_until(lambda: not functions.activity[1], "events are still under way")
 
 
 def test_a_handler_gets_the_event_and_its_return_value_comes_back(functions: LocalLambda, deploy: Deploy) -> None:
@@ -326,10 +300,7 @@ def test_a_frozen_environment_does_nothing_between_invocations(tmp_path: Path) -
     with LocalLambda(tmp_path, freeze=True) as functions:
         functions.add(LocalFunction(name="probe", handler="app.handler", code=tmp_path))
         pid = functions.invoke("probe", {}).value()
-        deadline = time.monotonic() + 20
-        while state(pid) != "T":
-            assert time.monotonic() < deadline, "the process was never stopped"
-            time.sleep(0.01)
+        wait_until(lambda: state(pid) == "T", "the process was never stopped")
 
         again = functions.invoke("probe", {})
 
