@@ -342,7 +342,7 @@ assert handler({}, None) == "EndpointConnectionError"
         ({"OTEL_TRACES_SAMPLER": "sometimes"}, 1, "OTEL_TRACES_SAMPLER is none of"),
         ({"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"}, 1, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT is not a whole number"),
         ({"CLEW_EXPORT_TIMEOUT": "soon"}, 1, "CLEW_EXPORT_TIMEOUT is not a number"),
-        ({"CLEW_MASK_KEYS": "("}, 1, "capturing no payloads"),
+        ({"CLEW_MASK_KEYS": "("}, 1, "taking its words as they are"),
         ({"OTEL_PROPAGATORS": "nonsense"}, 1, ""),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, 1, "http/json has no exporter"),
     ],

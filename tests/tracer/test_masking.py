@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.payload import Renderer, _Walk
+from clew.masking_rules import MaskingRules
+from clew.payload import Renderer
 from clew.secrets import Secrets
+from clew.walk import Walk
 
 if TYPE_CHECKING:
     from tests.tracer.sink import Sink
@@ -58,7 +60,7 @@ PLANTED = st.one_of(
 @given(st.recursive(PLANTED, wrapped, max_leaves=6), st.sampled_from([64, 2048]))
 def test_no_planted_secret_is_rendered(payload: Any, limit: int) -> None:
     """A secret under its key does not come through, however it is wrapped and wherever the text is cut."""
-    rendered = Renderer(Secrets(), limit).render(payload)
+    rendered = Renderer(limit=limit).render(payload)
 
     assert SECRET not in rendered.cut(limit)
 
@@ -68,7 +70,7 @@ def test_no_planted_secret_is_rendered(payload: Any, limit: int) -> None:
 )
 def test_what_holds_no_secret_is_rendered_whole(payload: Any) -> None:
     """The text of a payload without secrets is its JSON; what JSON has no type for is described."""
-    rendered = Renderer(Secrets(), 1_000_000).render(payload)
+    rendered = Renderer(limit=1_000_000).render(payload)
 
     def same(given: Any, shown: Any) -> bool:
         if isinstance(given, dict):
@@ -92,14 +94,14 @@ def test_what_holds_no_secret_is_rendered_whole(payload: Any) -> None:
 )  # fmt: skip
 def test_keys_that_only_sound_secret_are_kept(key: str) -> None:
     """Places, pages and counts are what a reader of a payload looks for."""
-    assert Renderer(Secrets(), 100).render({key: "shown"}).cut(100) == f'{{"{key}":"shown"}}'
+    assert Renderer(limit=100).render({key: "shown"}).cut(100) == f'{{"{key}":"shown"}}'
 
 
 def test_the_team_decides_about_keys_of_its_own() -> None:
     """Its patterns add to the defaults, and its exceptions take from the defaults."""
-    secrets = Secrets([re.compile("^patient", re.IGNORECASE)], [re.compile("^publicKey$")])
+    rules = MaskingRules(keys=(re.compile("^patient", re.IGNORECASE),), keep_keys=(re.compile("^publicKey$"),))
 
-    text = Renderer(secrets, 1000).render({"PatientName": "x", "publicKey": "y", "password": "z"}).cut(1000)
+    text = Renderer(rules, 1000).render({"PatientName": "x", "publicKey": "y", "password": "z"}).cut(1000)
 
     assert json.loads(text) == {"PatientName": "****", "publicKey": "y", "password": "****"}
 
@@ -114,7 +116,7 @@ def test_base64_is_not_shown(sink: Sink, trace: Any) -> None:
 
 def test_a_cut_tells_the_length_of_the_whole() -> None:
     """Exactly where the whole was measured, and at least how much where it was not."""
-    renderer = Renderer(Secrets(), 100)
+    renderer = Renderer(limit=100)
 
     assert renderer.render(["abcdefg"] * 3).cut(20) == '["abcdefg","abcdefg"…[cut: 31 bytes]'
     assert renderer.render("x" * 5_000_000).cut(5) == '"xxxx…[cut: 5000002+ bytes]'
@@ -124,9 +126,9 @@ def test_a_huge_payload_costs_no_more_than_what_is_kept_of_it() -> None:
     """Twenty megabytes of records are walked until the limit is reached."""
     record = {"body": json.dumps({"order": list(range(50))}), "attributes": {"a": "b" * 100}}
     event = {"Records": [dict(record) for _ in range(50_000)]}
-    walk = _Walk(Secrets(), 4096)
+    walk = Walk(Secrets(), 4096)
     walk.value(event, 0)
-    payload = Renderer(Secrets(), 4096).render(event)
+    payload = Renderer(limit=4096).render(event)
 
     assert walk.nodes < 5000
     assert 3000 < len(payload.text) <= 4096
@@ -151,7 +153,7 @@ def test_hostile_values_are_described() -> None:
     deep: Any = 1
     for _ in range(10_000):
         deep = [deep]
-    renderer = Renderer(Secrets(), 4096)
+    renderer = Renderer(limit=4096)
 
     assert renderer.render({"a": Hostile(), "b": Body(), (1, 2): {3}}).cut(999) == (
         '{"a":"[Hostile]","b":"[stream]","[tuple]":[3]}'
@@ -197,7 +199,7 @@ class NamedText(str, Enum):  # noqa: UP042  # StrEnum is not in Python 3.10
 )
 def test_secrets_in_text(text: str) -> None:
     """However a key and its value are written down, the value is masked, and what comes before it is shown."""
-    rendered = Renderer(Secrets(), 2048).render(f"before {text}").cut(2048)
+    rendered = Renderer(limit=2048).render(f"before {text}").cut(2048)
 
     assert SECRET not in rendered
     assert rendered.startswith('"before ')
@@ -220,7 +222,7 @@ def test_secrets_in_text(text: str) -> None:
 )
 def test_keys_that_are_no_plain_text(payload: Any) -> None:
     """Bytes, tuples and members of an Enum name a secret as text does, and so does a name that DynamoDB typed."""
-    assert SECRET not in Renderer(Secrets(), 2048).render(payload).cut(2048)
+    assert SECRET not in Renderer(limit=2048).render(payload).cut(2048)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ def test_keys_that_are_no_plain_text(payload: Any) -> None:
 )
 def test_text_without_secrets_is_shown(text: str) -> None:
     """What has the shape of a key and a value is shown if the key names no secret."""
-    assert Renderer(Secrets(), 2048).line(f"{text} (no password)", 2048) == f"{text} (no password)"
+    assert Renderer(limit=2048).line(f"{text} (no password)", 2048) == f"{text} (no password)"
 
 
 def test_only_a_dicts_own_look_ups_are_used() -> None:
@@ -248,6 +250,6 @@ def test_only_a_dicts_own_look_ups_are_used() -> None:
 
         get = items = keys = __contains__ = __len__ = __iter__  # type: ignore[assignment]  # none of them is for us
 
-    payload = Renderer(Secrets(), 2048).render(Endless(Name="password", Value=SECRET))
+    payload = Renderer(limit=2048).render(Endless(Name="password", Value=SECRET))
 
     assert payload.cut(2048) == '{"Name":"password","Value":"****"}'

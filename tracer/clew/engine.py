@@ -18,7 +18,6 @@ from clew.payload import Renderer
 from clew.propagation import Propagation
 from clew.provider import Provider
 from clew.sampling import Sampling
-from clew.secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,10 +43,7 @@ class Engine:
         self.settings = settings
         self.environment = Environment(settings, environ)
         self.provider = Provider(settings, self.environment.resource)
-        self.renderer = Renderer(
-            Secrets(settings.mask_keys, settings.keep_keys),
-            max(settings.payload_limit, settings.payload_limit_on_error),
-        )
+        self.renderer = Renderer(settings.masking, max(settings.payload_limit, settings.payload_limit_on_error))
         self.propagation = Propagation(settings.propagators)
         self.delivery = Delivery(self._exporter(), settings.export_timeout)
         self.deadlines = Deadlines()

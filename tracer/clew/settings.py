@@ -5,10 +5,11 @@ A value that cannot be read costs one warning and leaves the default.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from clew.masking_rules import NO_RULES, MaskingRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,21 @@ LIMITS = (
     "OTEL_SPAN_LINK_COUNT_LIMIT",
     "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+)
+MASKING = (
+    "CLEW_MASK_KEYS",
+    "CLEW_MASK_KEYS_EVENT",
+    "CLEW_MASK_KEYS_RETURN_VALUE",
+    "CLEW_MASK_KEYS_REQUEST",
+    "CLEW_MASK_KEYS_RESPONSE",
+    "CLEW_MASK_KEYS_HEADERS",
+    "CLEW_MASK_KEYS_ENVIRONMENT",
+    "CLEW_MASK_KEYS_LOCALS",
+    "CLEW_KEEP_KEYS",
+    "CLEW_ALLOW_KEYS",
+    "CLEW_MASK_PATHS",
+    "CLEW_MASK_VALUES",
+    "CLEW_MASK_PLACES",
 )
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -84,8 +100,7 @@ class Settings:
     capture_locals: bool
     payload_limit: int
     payload_limit_on_error: int
-    mask_keys: tuple[re.Pattern[str], ...]
-    keep_keys: tuple[re.Pattern[str], ...]
+    masking: MaskingRules
     capture_logs: bool
     max_spans: int
     max_log_records: int
@@ -96,8 +111,6 @@ class Settings:
 def read(environ: Mapping[str, str]) -> Settings:
     """The settings that `environ` holds. Never raises."""
     reader = _Reader(environ)
-    masks_readable, mask_keys = reader.patterns("CLEW_MASK_KEYS")
-    keeps_readable, keep_keys = reader.patterns("CLEW_KEEP_KEYS")
     function_name = reader.text("AWS_LAMBDA_FUNCTION_NAME")
     resource_attributes = reader.pairs("OTEL_RESOURCE_ATTRIBUTES", lower=False)
     export_timeout = reader.number("CLEW_EXPORT_TIMEOUT", reader.number("OTEL_EXPORTER_OTLP_TIMEOUT", 200.0))
@@ -128,12 +141,10 @@ def read(environ: Mapping[str, str]) -> Settings:
         instrumentations=reader.flag("CLEW_INSTRUMENTATIONS", default=True),
         disabled_instrumentations=reader.names("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", ()),
         dashboard_url=reader.text("CLEW_DASHBOARD_URL"),
-        # What the team wanted hidden is unknown when its patterns cannot be read, so nothing is kept.
-        capture_payloads=reader.flag("CLEW_CAPTURE_PAYLOADS", default=True) and masks_readable and keeps_readable,
+        capture_payloads=reader.flag("CLEW_CAPTURE_PAYLOADS", default=True),
         payload_limit=payload_limit,
         payload_limit_on_error=int(reader.number("CLEW_PAYLOAD_LIMIT_ON_ERROR", max(4096, payload_limit))),
-        mask_keys=mask_keys,
-        keep_keys=keep_keys,
+        masking=reader.masking(),
         capture_environment=reader.flag("CLEW_CAPTURE_ENVIRONMENT", default=False),
         capture_locals=reader.flag("CLEW_CAPTURE_LOCALS", default=False),
         capture_logs=reader.flag("CLEW_CAPTURE_LOGS", default=True),
@@ -224,18 +235,13 @@ class _Reader:
             pairs[key.lower() if lower else key] = value
         return pairs
 
-    def patterns(self, name: str) -> tuple[bool, tuple[re.Pattern[str], ...]]:
-        """The comma-separated regular expressions, and whether all could be read."""
-        patterns = []
-        for part in (self.text(name) or "").split(","):
-            if not part.strip():
-                continue
-            try:
-                patterns.append(re.compile(part.strip(), re.IGNORECASE))
-            except re.error as error:
-                self.reject(name, f"holds a bad regular expression ({error})", "capturing no payloads")
-                return False, ()
-        return True, tuple(patterns)
+    def masking(self) -> MaskingRules:
+        given = {name: value for name in MASKING if (value := self.text(name)) is not None}
+        if not given:
+            return NO_RULES
+        from clew.masking_reader import read_rules  # noqa: PLC0415  # not of use to most functions
+
+        return read_rules(given, self.reject)
 
     def limits(self) -> dict[str, int]:
         limits = {}
