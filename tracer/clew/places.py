@@ -16,11 +16,14 @@ class Trigger(NamedTuple):
 DIRECT = Trigger("direct", "other")
 
 
-class Place(NamedTuple):
+class Place:
     """The function's own region and account, which its triggers' are where an event does not tell; "" if unknown."""
 
-    region: str
-    account: str
+    __slots__ = ("account", "region")  # a second NamedTuple would be 0.2 ms of INIT
+
+    def __init__(self, region: str, account: str) -> None:
+        self.region = region
+        self.account = account
 
     def arn(self, service: str, resource: str, account: str = "") -> str:
         """`arn:aws:service:region:account:resource`; "" without a region or an account."""
