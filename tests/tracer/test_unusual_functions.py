@@ -38,7 +38,7 @@ def test_a_file_named_like_a_module_of_the_library_is_not_imported(tmp_path: Pat
     assert attributes(sink.spans()[0])["clew.lambda.max_memory_used"] > 5_000_000
 
 
-@pytest.mark.parametrize("broken", ["clew.invocation.max_memory_used", "clew.logs.Lines.take"])
+@pytest.mark.parametrize("broken", ["clew.measures.max_memory_used", "clew.logs.Lines.take"])
 def test_what_cannot_be_told_leaves_the_rest(
     sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -82,7 +82,7 @@ def test_errors_that_do_not_let_themselves_be_changed(sink: Sink, trace: Any, er
 @pytest.mark.parametrize(
     "place",
     ["logs.Lines.printed", "invocation.Invocation.watch", "payload.json.loads", "connection.Connection._send",
-     "environment.os.open"],
+     "measures.os.pread"],
 )  # fmt: skip
 @pytest.mark.parametrize("error", [TimeoutError("the function's own deadline"), ValueError("odd")])
 def test_a_signal_handler_raises_through_the_tracer(

@@ -9,7 +9,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from clew import aws_calls, logs, thread_errors
+from clew import aws_calls, logs, streams, thread_errors
 from clew.deadline import Deadlines
 from clew.environment import Environment
 from clew.exporting import Delivery, Exporter, LeanExporter
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from clew.encoder import LogRecord
-    from clew.logs import Lines
     from clew.settings import Settings
 
 # Room for the mark of a cut within OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.
@@ -54,7 +53,9 @@ class Engine:
         self._lock = threading.RLock()  # a signal's handler may call a traced handler in the thread that holds it
         aws_calls.install(running)
         if settings.capture_logs:
-            logs.capture_logging(running_lines)
+            streams.install(entered.get, running)
+            if settings.in_lambda:
+                logs.keep_early_lines()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -80,7 +81,7 @@ class Engine:
         with self._lock:
             self._active.append(invocation)
             if self.settings.capture_logs:
-                logs.capture_streams(running_lines)
+                streams.capture_streams()
         try:
             invocation.watch()
         except BaseException:
@@ -121,8 +122,8 @@ class Engine:
         with self._lock:
             if invocation in self._active:
                 self._active.remove(invocation)
-            if not self._active:
-                logs.release_streams()
+        if invocation.lines is not None:
+            invocation.lines.end()
 
     def current(self) -> Invocation | None:
         """The invocation of this context; in a thread that has none, the one that began last."""
@@ -149,11 +150,6 @@ _engine: Engine | None = None
 def running() -> Invocation | None:
     """The invocation that a call or a line belongs to."""
     return None if _engine is None else _engine.current()
-
-
-def running_lines() -> Lines | None:
-    invocation = running()
-    return None if invocation is None else invocation.lines
 
 
 def start(settings: Settings) -> Engine:

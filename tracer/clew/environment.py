@@ -7,7 +7,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from clew.guard import pass_on_signal
 from clew.version import VERSION
 
 if TYPE_CHECKING:
@@ -80,22 +79,6 @@ def process_start() -> float | None:
     except (OSError, ValueError, IndexError, AttributeError):
         return None
     return _time() - age
-
-
-def max_memory_used() -> int | None:
-    """Bytes of memory, the most that this process ever held; None where /proc does not tell."""
-    # The module `resource` is not asked: a function that has a file of that name would have it imported from here.
-    # Without Python's layers of a file object this takes 12 µs, with them 32.
-    try:
-        descriptor = os.open("/proc/self/status", os.O_RDONLY)
-        try:
-            status = os.read(descriptor, 4096)
-        finally:
-            os.close(descriptor)
-        return int(status.partition(b"VmHWM:")[2].split(None, 1)[0]) * 1024
-    except (OSError, ValueError, IndexError) as error:
-        pass_on_signal(error)
-        return None
 
 
 def _resource(settings: Settings, environ: Mapping[str, str], region: str) -> dict[str, str | int | list[str]]:

@@ -10,13 +10,14 @@ from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
 from clew import failures
+from clew.annotations import Annotations
 from clew.batches import batch_size, failed_records
 from clew.consumed_keys import consumed_keys
-from clew.environment import max_memory_used
 from clew.events import MAX_NAME
 from clew.guard import Guard, pass_on_signal
 from clew.lambda_context import remaining_of, text_of
 from clew.logs import Lines
+from clew.measures import Measures, environment_once
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
 from clew.unfinished import Watch
 
@@ -37,7 +38,7 @@ class Invocation:
 
     def __init__(self, engine: Engine, name: str, event: object, context: object) -> None:
         self._engine = engine
-        settings = engine.settings
+        self.settings = settings = engine.settings
         self.payload_limit = settings.payload_limit
         self.payload_limit_on_error = max(settings.payload_limit_on_error, settings.payload_limit)
         self._payloads = 0
@@ -54,6 +55,7 @@ class Invocation:
         # The system's clock may be set while the function runs; durations are measured by this one.
         self._began = monotonic_ns()
         self._ended: int | None = None
+        self._measures = Measures(in_lambda=settings.in_lambda)
         self._result: tuple[object] | None = None
         self.leaving = False  # the handler ends the process: there will be no response
         self._remaining = remaining_of(context)
@@ -69,10 +71,16 @@ class Invocation:
         ids = self.span.get_span_context()
         self.trace_id = ids.trace_id
         self.span_id = ids.span_id
+        self.annotations = Annotations(self.span, engine.renderer)
         self.lines: Lines | None = None
         if settings.capture_logs and ids.trace_flags.sampled:
             self.lines = Lines(
-                engine.renderer, settings.max_log_records, ids.trace_id, ids.span_id, int(ids.trace_flags)
+                engine.renderer,
+                settings.max_log_records,
+                ids.trace_id,
+                ids.span_id,
+                int(ids.trace_flags),
+                self.annotations,
             )
         self._event: Payload | None = None
         self._batch: object = None
@@ -127,6 +135,9 @@ class Invocation:
             keys = consumed_keys(event, trigger)
             if keys:
                 attributes["clew.link.keys"] = keys
+        if self.settings.capture_environment:
+            with Guard("capturing the environment"):
+                attributes.update(environment_once(self._engine.renderer, self.payload_limit))
         self.span.set_attributes(attributes)
         if self.captures_payloads:
             with Guard("capturing the event"):
@@ -148,14 +159,19 @@ class Invocation:
         """Text of an error as it may leave the process."""
         return self._engine.renderer.secrets.masked_text(text)
 
+    def exception_attributes(self, error: BaseException) -> dict[str, str]:
+        """Of the event that tells of an exception; with local variables where they are asked for."""
+        renderer = self._engine.renderer if self.settings.capture_locals else None
+        return failures.exception_attributes(error, self.clean, renderer)
+
     def set_error(self, span: Span, description: str) -> None:
         span.set_status(Status(StatusCode.ERROR, self.clean(description[: failures.MAX_MESSAGE]) or None))
 
-    def start_span(self, name: str, attributes: dict[str, Any]) -> Span:
-        """A client span under the current one; in a thread without context, under the invocation."""
+    def start_span(self, name: str, attributes: dict[str, Any], kind: trace.SpanKind = trace.SpanKind.CLIENT) -> Span:
+        """A span under the current one; in a thread without context, under the invocation."""
         inside = trace.get_current_span().get_span_context().is_valid
         return self._engine.provider.tracer.start_span(
-            name, context=None if inside else self.context, kind=trace.SpanKind.CLIENT, attributes=attributes
+            name, context=None if inside else self.context, kind=kind, attributes=attributes
         )
 
     def watch(self) -> None:
@@ -170,13 +186,14 @@ class Invocation:
         attributes: dict[str, Any] = {}
         if self._event is not None:
             attributes["clew.event"] = self._event.cut(self.payload_limit_on_error if failed else self.payload_limit)
-        self._add_memory(attributes)
+        self._add_measures(attributes)
         return attributes
 
     def _end(self) -> None:
         """The handler ended now; only its first call counts."""
         if self._ended is None:
             self._ended = self.started_ns + monotonic_ns() - self._began
+            self._measures.stop()
 
     @property
     def left(self) -> float:
@@ -196,7 +213,7 @@ class Invocation:
         with Guard("capturing the return value"):
             # Rendered even if it is not kept: that is how a result that cannot be encoded is noticed.
             payload = self.render(result, "return_value")
-        limit = self.payload_limit
+        limit = self.payload_limit_on_error if self.annotations.issues else self.payload_limit
         error = None if payload is None or payload.plain else _marshal_error(result)
         status = http_status(result, self._trigger)
         if error is not None:
@@ -224,7 +241,7 @@ class Invocation:
             return
         # Leaving the process is never a success in Lambda, whatever the exit status.
         name = "Runtime.ExitError" if isinstance(error, SystemExit) else type(error).__name__[:MAX_NAME]
-        attributes = failures.exception_attributes(error, self.clean)
+        attributes = self.exception_attributes(error)
         self.span.set_attribute("error.type", name)
         self.set_error(self.span, attributes["exception.message"])
         self.span.add_event("exception", attributes)
@@ -253,7 +270,7 @@ class Invocation:
                 self._describe_result(self._result[0])
             self._result = None
         attributes: dict[str, Any] = {}
-        self._add_memory(attributes)
+        self._add_measures(attributes)
         records: list[LogRecord] = []
         dropped_records = 0
         with Guard("taking the lines"):
@@ -286,11 +303,9 @@ class Invocation:
             attributes["clew.sampling.ratio"] = share
         return share is not None
 
-    def _add_memory(self, attributes: dict[str, Any]) -> None:
-        with Guard("measuring the memory"):
-            used = max_memory_used() if self._engine.settings.in_lambda else None
-            if used is not None:
-                attributes["clew.lambda.max_memory_used"] = used
+    def _add_measures(self, attributes: dict[str, Any]) -> None:
+        with Guard("measuring what was used"):
+            attributes.update(self._measures.taken())
 
 
 def _marshal_error(result: object) -> str | None:

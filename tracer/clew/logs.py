@@ -1,63 +1,116 @@
-"""Printed lines and log records of an invocation, with the function's own output left as it is.
+"""The lines of an invocation: what it prints and logs, whose stream and logger that may be.
 
-`sys.stdout` and `sys.stderr` stay the same objects: while an invocation runs, their `write` is wrapped on the instance.
-A record of `logging` is
-taken where its logger hands it to the handlers, and what those then write is not taken again.
+A line is only kept while the function runs. What takes time, masking it and reading its level, is done when the lines
+are taken for an export: with the layer that is after the response.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
+import os
 import threading
+from collections import deque
+from threading import get_ident
 from time import time_ns  # now: a function may replace them
 from typing import TYPE_CHECKING, Any
 
+from clew.annotations import MARK
 from clew.encoder import LogRecord
-from clew.guard import Guard, muted
+from clew.structured_lines import read, severity_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    import logging
+    from collections.abc import Mapping
 
+    from clew.annotations import Annotations
     from clew.payload import Renderer
 
-_MARK = "_clew_write"
+    # Time, severity, level, body, scope, attributes. A list, because the body may be replaced.
+    Waiting = list[Any]
+
 _MAX_LINE = 16_384
 _MAX_BYTES = 1_000_000
 _UNSET_SEVERITY = 0
-_wrapped: list[tuple[Any, dict[str, tuple[Any, Any]]]] = []
-# logging's levels and OpenTelemetry's numbers, highest first.
-_SEVERITIES = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5), (1, 1))
+# Lines that no invocation runs for: of INIT, and of threads that outlive their invocation.
+_MAX_OUTSIDE = 100
+_MAX_OUTSIDE_BYTES = 65_536
+_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+_STREAMS = {"stdout": {"log.iostream": "stdout"}, "stderr": {"log.iostream": "stderr"}}
+_PHASE = {"clew.lambda.phase": "init"}
 
 
 class Lines:
-    """The lines of one invocation."""
+    """The lines of one invocation, or, without a renderer, those of INIT until there is one."""
 
-    def __init__(self, renderer: Renderer, max_records: int, trace_id: int, span_id: int, flags: int) -> None:
+    def __init__(  # noqa: PLR0917  # the ids belong together
+        self,
+        renderer: Renderer | None,
+        max_records: int,
+        trace_id: int,
+        span_id: int,
+        flags: int,
+        annotations: Annotations | None = None,
+    ) -> None:
         self._renderer = renderer
+        self._annotations = annotations
         self._max_records = max_records
+        self._max_bytes = _MAX_BYTES if renderer is not None else _MAX_OUTSIDE_BYTES
         self._trace = (trace_id, span_id, flags)
         self._partial: dict[tuple[str, int], list[str]] = {}
+        self._waiting: deque[Waiting | LogRecord] = deque()
+        self._records: list[LogRecord] = []
         self._bytes = 0
         self._taken = 0
-        self.records: list[LogRecord] = []
+        self._ended = False
         self.dropped = 0
+        if renderer is not None:
+            _outside.hand_over(self)
 
     def printed(self, stream: str, text: str) -> None:
         """Text as `write` got it: lines end where a newline says so, whichever thread's."""
-        key = (stream, threading.get_ident())
-        pieces = self._partial.setdefault(key, [])
+        key = (stream, get_ident())
+        pieces = self._partial.get(key)
+        if text == "\n":  # as `print` writes it, after the rest
+            if pieces:
+                self._line(stream, pieces[0] if len(pieces) == 1 else "".join(pieces))
+                pieces.clear()
+            return
         if "\n" not in text:
-            if sum(map(len, pieces)) < _MAX_LINE:
+            if not pieces:
+                self._partial[key] = [text]
+            elif sum(map(len, pieces)) < _MAX_LINE:
                 pieces.append(text)
             return
         first, *rest = text.split("\n")
-        self._line(stream, "".join([*pieces, first]))
+        self._line(stream, "".join([*(pieces or ()), first]))
         for line in rest[:-1]:
             self._line(stream, line)
-        pieces.clear()
-        if rest[-1]:
-            pieces.append(rest[-1][:_MAX_LINE])
+        self._partial[key] = [rest[-1][:_MAX_LINE]] if rest[-1] else []
+
+    def written(self, stream: str, data: bytes) -> None:
+        """The same for bytes. What is no UTF-8, or is only a part of a character yet, is told when its line ends."""
+        self.printed(stream, data.decode("utf-8", "surrogateescape"))
+
+    def logged(self, record: logging.LogRecord) -> Waiting | None:
+        """Take a record of `logging`. What is returned `as_written` takes, if a handler writes the record as JSON."""
+        attributes: Mapping[str, object] = {}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and self._renderer is not None:
+            from clew.failures import exception_attributes  # noqa: PLC0415  # only where something failed
+
+            attributes = exception_attributes(error, self._renderer.secrets.masked_text)
+        try:
+            body = record.getMessage()
+        except Exception:
+            body = str(record.msg)  # its arguments do not fit; logging itself says so on stderr
+        time = int(record.created * 1e9)
+        return self._add([time, severity_of(record.levelno), record.levelname, body, record.name, attributes])
+
+    def as_written(self, waiting: Waiting, texts: list[str]) -> None:
+        """A record that was written as JSON has more fields than its message: that line is its body."""
+        for text in texts:
+            if text[:1] == "{":
+                waiting[3] = text.rstrip()
+                return
 
     def flush(self) -> None:
         """Take what was printed without a newline at its end."""
@@ -66,138 +119,150 @@ class Lines:
                 self._line(stream, "".join(pieces))
                 pieces.clear()
 
-    def _line(self, stream: str, line: str) -> None:
-        line = line.rstrip("\r")
-        if line:
-            self.add(time_ns(), _UNSET_SEVERITY, "", line, scope="", attributes={"log.iostream": stream})
+    def end(self) -> None:
+        """The invocation has ended. What its threads print from now on goes out with the next one's lines."""
+        self.flush()
+        self._ended = True
+        _outside.last = self
 
-    def logged(self, record: logging.LogRecord) -> None:
-        severity = next((number for level, number in _SEVERITIES if record.levelno >= level), _UNSET_SEVERITY)
-        attributes: Mapping[str, object] = {}
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            from clew.failures import exception_attributes  # noqa: PLC0415  # only where something failed
-
-            attributes = exception_attributes(error, self._renderer.secrets.masked_text)
-        try:
-            body = record.getMessage()
-        except Exception:
-            body = str(record.msg)  # its arguments do not fit; logging itself says so on stderr
-        self.add(int(record.created * 1e9), severity, record.levelname, body, scope=record.name, attributes=attributes)
-
-    def add(
-        self, time_ns: int, severity: int, level: str, body: str, *, scope: str, attributes: Mapping[str, object]
-    ) -> None:
-        if self._taken >= self._max_records or self._bytes >= _MAX_BYTES:
-            self.dropped += 1
-            return
-        body = self._renderer.line(body, _MAX_LINE)
-        self._taken += 1
-        self._bytes += len(body)
-        self.records.append(LogRecord(time_ns, severity, level, body, scope, attributes, *self._trace))
+    @property
+    def records(self) -> list[LogRecord]:
+        """The lines so far, masked. The list is the one that is kept: what is deleted from it is not taken again."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            self._records.append(waiting if isinstance(waiting, LogRecord) else self._finished(waiting))
+        return self._records
 
     def take(self) -> tuple[list[LogRecord], int]:
         """The lines so far, and how many more there were. Both start anew."""
         self.flush()
-        records, self.records = self.records, []
+        records, self._records = self.records, []
         dropped, self.dropped = self.dropped, 0
         return records, dropped
 
+    def _line(self, stream: str, line: str) -> None:
+        if line[-1:] == "\r":
+            line = line.rstrip("\r")
+        if line:
+            self._add([time_ns(), _UNSET_SEVERITY, "", line, "", _STREAMS[stream]])
 
-def capture_streams(current: Callable[[], Lines | None]) -> None:
-    """Take what is printed, from now on. Streams that the function put in place later are wrapped by the next call."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name, None)
-        # The instance's own attribute: a wrapper that passes unknown names on would answer for the stream it wraps.
-        if stream is not None and _MARK not in getattr(stream, "__dict__", {_MARK: None}):
-            with Guard(f"capturing {name}"):
-                _wrapped.append((stream, _wrap_stream(stream, name, current)))
+    def _add(self, waiting: Waiting) -> Waiting | None:
+        body: str = waiting[3]
+        first = body[:1]
+        if (first == "[" or first == "{") and MARK in body:  # noqa: PLR1714  # half as long as looking into a set
+            self._annotate(body)
+        if self._taken >= self._max_records or self._bytes >= self._max_bytes:
+            self.dropped += 1
+            return None
+        self._taken += 1
+        size = len(body)
+        if self._ended:
+            _outside.keep(self._finished(waiting))
+        elif size > _MAX_LINE and self._renderer is not None:
+            size = _MAX_LINE
+            self._waiting.append(self._finished(waiting))  # now: what is kept whole would be too much
+        else:
+            self._waiting.append(waiting)
+        self._bytes += size
+        return waiting
 
-
-def release_streams() -> None:
-    """Undo what `capture_streams` did: between invocations the streams are as they would be without it."""
-    while _wrapped:
-        with Guard("letting go of a stream"):
-            stream, ours = _wrapped.pop()
-            attributes = stream.__dict__
-            for name, (function, before) in ours.items():
-                if attributes.get(name) is not function:
-                    break  # the function has wrapped it in turn: that stays, and with it what it wraps
-                if before is None:
-                    delattr(stream, name)
-                else:
-                    setattr(stream, name, before)
-            else:
-                delattr(stream, _MARK)
-
-
-def _wrap_stream(stream: Any, name: str, current: Callable[[], Lines | None]) -> dict[str, tuple[Any, Any]]:
-    """Puts functions of ours on the stream; gives each with the stream's own attribute of that name, if it had one."""
-    before = dict(stream.__dict__)
-    write = stream.write
-
-    def writing(text: Any) -> Any:
-        if getattr(muted, "on", False):
-            return write(text)
-        muted.on = True  # the stream may write to another that is wrapped as well
-        try:
-            result = write(text)
-        finally:
-            muted.on = False
-        with Guard("capturing a printed line"):
-            lines = current()
-            if lines is not None and isinstance(text, str):
-                lines.printed(name, text)
-        return result
-
-    setattr(stream, _MARK, write)
-    stream.write = writing
-    ours = {"write": (writing, before.get("write"))}
-    writelines = getattr(stream, "writelines", None)
-    if writelines is None or type(stream).__module__ in {"_io", "io"}:
-        return ours  # its writelines calls write
-
-    def writing_lines(lines: Iterable[Any]) -> Any:
-        given = list(lines)  # an iterator can be used up only once
-        for line in given if not getattr(muted, "on", False) else ():
-            with Guard("capturing a printed line"):
-                target = current()
-                if target is not None and isinstance(line, str):
-                    target.printed(name, line)
-        before = getattr(muted, "on", False)
-        muted.on = True
-        try:
-            return writelines(given)
-        finally:
-            muted.on = before
-
-    stream.writelines = writing_lines
-    return {**ours, "writelines": (writing_lines, before.get("writelines"))}
-
-
-def capture_logging(current: Callable[[], Lines | None]) -> None:
-    """Take every record that a logger hands to its handlers. A handler of ours would change what others do:
-    `basicConfig` does nothing once there is one, and a warning without any is printed.
-    """
-    original = logging.Logger.callHandlers
-    if getattr(original, _MARK, None) is not None:
-        return
-
-    def callHandlers(self: logging.Logger, record: logging.LogRecord) -> None:  # noqa: N802  # the name it replaces
-        if getattr(muted, "on", False):
-            original(self, record)
+    def _annotate(self, body: str) -> None:
+        """Do what a line says, or a JSON line's message, that starts with `[CLEW] `."""
+        if self._annotations is None or self._ended:
             return
-        muted.on = True
-        try:
-            with Guard("capturing a log record"):
-                lines = current()
-                if lines is not None:
-                    lines.logged(record)
-            original(self, record)
-        finally:
-            muted.on = False
+        if body[0] == "[":
+            self._annotations.read(body)
+        elif (structured := read(body)) is not None:
+            self._annotations.read(structured.message)
 
-    # logging leaves the frames of its own file out of what it says of a record, its caller and its call stack.
-    callHandlers.__code__ = callHandlers.__code__.replace(co_filename=original.__code__.co_filename)
-    setattr(callHandlers, _MARK, original)
-    logging.Logger.callHandlers = callHandlers  # type: ignore[method-assign]  # wrapping it is the point
+    def _finished(self, waiting: Waiting) -> LogRecord:
+        time, severity, level, body, scope, attributes = waiting
+        if not body.isascii():
+            body = _readable(body)
+        if severity == _UNSET_SEVERITY and body[:1] == "{" and (structured := read(body)) is not None:
+            severity, level = structured.severity, structured.level
+        if self._renderer is not None:
+            body = self._renderer.line(body, _MAX_LINE)
+        return LogRecord(time, severity, level, body, scope, attributes, *self._trace)
+
+    def adopt(self, early: Lines) -> None:
+        """Take over the lines of INIT."""
+        early.flush()
+        while early._waiting:
+            waiting = early._waiting.popleft()
+            if not isinstance(waiting, LogRecord):
+                waiting[5] = {**waiting[5], **_PHASE}
+                self._waiting.append(waiting)
+        self.dropped += early.dropped
+
+    def adopt_late(self, records: list[LogRecord], dropped: int) -> None:
+        """Take lines along that are of invocations before, and say so by their ids."""
+        self._waiting.extend(records)
+        self.dropped += dropped
+
+
+class _Outside:
+    """Lines while no invocation runs, within bounds, until the next one's export takes them along."""
+
+    def __init__(self) -> None:
+        self.early: Lines | None = None
+        self.last: Lines | None = None
+        self._initializing = False
+        self._late: list[LogRecord] = []
+        self._bytes = 0
+        self._dropped = 0
+
+    def begin(self) -> None:
+        """INIT goes on: keep its lines."""
+        # What a snapshot's INIT printed was printed once, not by each environment that is restored from it.
+        if self.early is None and self.last is None and os.environ.get(_TYPE) != "snap-start":
+            self._initializing = True
+            self.early = Lines(None, _MAX_OUTSIDE, 0, 0, 0)
+
+    def lines(self) -> Lines | None:
+        """Whose line it is that is printed now.
+
+        Between invocations, a thread's line belongs to the invocation that ended last; what the main thread prints is
+        the runtime's, or that of a program which calls handlers.
+        """
+        if self._initializing:
+            return self.early
+        if self.last is not None and threading.current_thread() is not threading.main_thread():
+            return self.last
+        return None
+
+    def end(self) -> None:
+        """INIT is over: an invocation has begun."""
+        self._initializing = False
+
+    def keep(self, record: LogRecord) -> None:
+        if len(self._late) >= _MAX_OUTSIDE or self._bytes >= _MAX_OUTSIDE_BYTES:
+            self._dropped += 1
+            return
+        self._bytes += len(record.body)
+        self._late.append(record)
+
+    def hand_over(self, lines: Lines) -> None:
+        self.end()
+        if self.early is not None:
+            early, self.early = self.early, None
+            lines.adopt(early)
+        if self._late or self._dropped:
+            late, self._late = self._late, []
+            dropped, self._dropped, self._bytes = self._dropped, 0, 0
+            lines.adopt_late(late, dropped)
+
+
+_outside = _Outside()
+keep_early_lines = _outside.begin
+outside_lines = _outside.lines
+end_of_init = _outside.end
+
+
+def _readable(text: str) -> str:
+    """Text without what stands for bytes that are no UTF-8: one question mark each."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text

@@ -1,0 +1,464 @@
+"""What a function calls: spans of its own, and the transaction's address."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import clew
+from tests.tracer.sink import Sink, attributes
+from tests.tracer.test_handlers import python
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+
+@pytest.fixture(autouse=True)
+def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reason is said once in a process."""
+    monkeypatch.setattr("clew.annotations._refused", set())
+
+
+def parents(sink: Sink) -> dict[str, str | None]:
+    """Each span's name with its parent's."""
+    names = {span.span_id: span.name for span in sink.spans()}
+    return {span.name: names.get(span.parent_span_id) for span in sink.spans()}
+
+
+def test_spans_nest_under_the_invocation(sink: Sink, trace: Any) -> None:
+    """As context managers and decorators; internal ones, with their attributes."""
+
+    @clew.span("decorated", width=80)
+    def resize(value: int) -> int:
+        """Twice."""
+        return value * 2
+
+    @clew.span
+    def plain() -> None:
+        with clew.span("inner") as span:
+            span.set_attribute("later", True)
+
+    def handler(event: Any, context: Any) -> int:
+        with clew.span("outer", name="n", ratio=0.5, tags=["a", "b"], nested={"a": [1]}, none=None):
+            plain()
+        return resize(4)
+
+    assert trace(handler)({}, None) == 8
+    assert (resize.__name__, resize.__doc__) == ("resize", "Twice.")
+    assert str(inspect.signature(resize)) == "(value: 'int') -> 'int'"
+    name = f"{test_spans_nest_under_the_invocation.__name__}.<locals>.plain"
+    assert parents(sink) == {
+        "transcribe": None, "outer": "transcribe", name: "outer", "inner": name, "decorated": "transcribe"
+    }  # fmt: skip
+    found = {span.name: span for span in sink.spans()}
+    assert {found[name].kind for name in ("outer", "inner", "decorated")} == {1}
+    assert attributes(found["outer"]) == {"name": "n", "ratio": 0.5, "tags": ["a", "b"], "nested": '{"a":[1]}'}
+    assert attributes(found["inner"]) == {"later": True}
+    assert attributes(found["decorated"]) == {"width": 80}
+
+
+def test_spans_of_coroutines_and_tasks(sink: Sink, trace: Any) -> None:
+    """Each task has its own current span, though they take turns, and may share one object."""
+    shared = clew.span("shared")
+
+    @clew.span("task")
+    async def task(number: int) -> int:
+        with shared, clew.span(f"in {number}"):
+            await asyncio.sleep(0.01 * (3 - number))
+        return number
+
+    async def handler(event: Any, context: Any) -> list[int]:
+        return list(await asyncio.gather(task(1), task(2)))
+
+    assert inspect.iscoroutinefunction(task)
+    assert asyncio.run(trace(handler)({}, None)) == [1, 2]
+    spans = {span.span_id: span for span in sink.spans()}
+    for number in (1, 2):
+        (inner,) = [span for span in spans.values() if span.name == f"in {number}"]
+        above = spans[inner.parent_span_id]
+        assert (above.name, spans[above.parent_span_id].name) == ("shared", "task")
+    assert len(spans) == 7
+
+
+def test_spans_of_generators(sink: Sink, trace: Any) -> None:
+    """One lasts until the generator ends; what its consumer does meanwhile is not inside it."""
+
+    @clew.span("steps")
+    def steps(count: int) -> Generator[int, int | None, str]:
+        got: int | None = None
+        for number in range(count):
+            with clew.span(f"step {number}"):
+                pass
+            got = yield (got or number)
+        return "result"
+
+    def handler(event: Any, context: Any) -> list[Any]:
+        generator: Any = steps(3)
+        items = [next(generator)]
+        with clew.span("consumer"):
+            items.append(generator.send(10))
+        items.append(next(generator))
+        with pytest.raises(StopIteration) as end:
+            next(generator)
+        endless: Any = steps(1000)
+        next(endless)
+        endless.close()
+        return [*items, end.value.value]
+
+    assert inspect.isgeneratorfunction(steps)
+    assert trace(handler)({}, None) == [0, 10, 2, "result"]
+    found = parents(sink)
+    assert found["consumer"] == "transcribe"
+    assert {found["step 0"], found["step 2"]} == {"steps"}
+    assert [span.status.code for span in sink.spans()] == [0] * len(sink.spans())
+
+
+def test_spans_of_asynchronous_generators(sink: Sink, trace: Any) -> None:
+    """The same, and what is thrown into it gets there."""
+    thrown = []
+
+    @clew.span("steps")
+    async def steps() -> AsyncIterator[int]:
+        for number in range(1000):
+            try:
+                with clew.span(f"step {number}"):
+                    await asyncio.sleep(0)
+                yield number
+            except KeyError as error:
+                thrown.append(error)
+
+    async def handler(event: Any, context: Any) -> list[int]:
+        generator: Any = steps()
+        items = [await generator.__anext__()]
+        with clew.span("consumer"):
+            items.append(await generator.athrow(KeyError("x")))
+        async for item in generator:
+            items.append(item)
+            break
+        await generator.aclose()
+        return items
+
+    assert inspect.isasyncgenfunction(steps)
+    assert asyncio.run(trace(handler)({}, None)) == [0, 1, 2]
+    assert [str(error) for error in thrown] == ["'x'"]
+    found = parents(sink)
+    assert (found["consumer"], found["step 1"], found["steps"]) == ("transcribe", "steps", "transcribe")
+
+
+def failing(kind: str) -> Callable[[], Any]:
+    @clew.span("fails")
+    def function() -> None:
+        raise ValueError("token=hunter2 is wrong")
+
+    @clew.span("fails")
+    async def coroutine() -> None:
+        raise ValueError("token=hunter2 is wrong")
+
+    @clew.span("fails")
+    def generator() -> Iterator[int]:
+        yield 1
+        raise ValueError("token=hunter2 is wrong")
+
+    def manager() -> None:
+        with clew.span("fails"):
+            raise ValueError("token=hunter2 is wrong")
+
+    return {
+        "function": function,
+        "coroutine": lambda: asyncio.run(coroutine()),
+        "generator": lambda: list(generator()),
+        "manager": manager,
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine", "generator", "manager"])
+def test_an_exception_goes_on_unchanged(sink: Sink, trace: Any, kind: str) -> None:
+    """The span has failed by it; no frame of ours is in the stacks that leave the handler and that are exported."""
+    with pytest.raises(ValueError, match="token=hunter2 is wrong") as raised:
+        trace(lambda event, context: failing(kind)())({}, None)
+
+    files = [frame.filename for frame in traceback.extract_tb(raised.value.__traceback__)]
+    assert not [file for file in files[1:] if "/tracer/clew/" in file and not file.endswith("bootstrap.py")]
+    inner, outer = sink.spans()
+    assert (inner.name, inner.status.code, outer.status.code) == ("fails", 2, 2)
+    assert attributes(inner) == {"error.type": "ValueError"}
+    assert inner.status.message == "token=**** is wrong"
+    for span in (inner, outer):
+        (event,) = span.events
+        assert event.name == "exception"
+        assert "/tracer/clew/" not in attributes(event)["exception.stacktrace"]
+    assert not any(b"hunter2" in one.body for one in sink.received)
+
+
+def test_attributes_are_masked_and_cut(sink: Sink, trace: Any) -> None:
+    """As payloads are; what OpenTelemetry has no type for is described, and nothing of it is called."""
+
+    class Hostile:
+        def __repr__(self) -> str:
+            raise RuntimeError("hands off")
+
+    def handler(event: Any, context: Any) -> None:
+        with clew.span(
+            "step", password="hunter2", text="pwd=hunter2", items=["token: hunter2"], long="x" * 5000, big=1 << 70,
+            inner={"secret": "hunter2"}, odd=Hostile(), mixed=[1, "a"],
+        ):  # fmt: skip
+            pass
+
+    trace(handler)({}, None)
+
+    found = attributes(sink.spans()[0])
+    assert found.pop("long").endswith("…[cut: 5000 bytes]")
+    assert found == {
+        "password": "****",
+        "text": "pwd=****",
+        "items": ["token: ****"],
+        "big": "1180591620717411303424",
+        "inner": '{"secret":"****"}',
+        "odd": '"[Hostile]"',
+        "mixed": '[1,"a"]',
+    }
+
+
+def test_methods_partials_and_objects(sink: Sink, trace: Any) -> None:
+    """Whatever can be called can be decorated, and gives what it gave."""
+
+    class Shop:
+        @clew.span("method")
+        def method(self, value: int) -> Any:
+            return (self, value)
+
+        @clew.span("static")
+        @staticmethod
+        def static(value: int) -> int:
+            return value
+
+        @clew.span("class")
+        @classmethod
+        def make(cls, value: int) -> Any:
+            return (cls, value)
+
+        async def __call__(self, value: int) -> int:
+            return value
+
+    shop = Shop()
+
+    def handler(event: Any, context: Any) -> list[Any]:
+        return [
+            shop.method(1),
+            Shop.static(2),
+            Shop.make(3),
+            clew.span("partial")(functools.partial(shop.method, 4))(),
+            asyncio.run(clew.span("object")(shop)(5)),
+        ]
+
+    assert trace(handler)("event", None) == [(shop, 1), 2, (Shop, 3), (shop, 4), 5]
+    names = [span.name for span in sink.spans()]
+    assert sorted(names) == sorted(["method", "static", "class", "method", "partial", "object", "transcribe"])
+
+
+def test_threads_belong_to_the_invocation(sink: Sink, trace: Any) -> None:
+    """Spans, tags and issues of a thread that has no context of its own."""
+
+    def work() -> None:
+        with clew.span("in a thread"):
+            clew.tag("thread", True)
+            clew.issue("Slow", "took long")
+
+    def handler(event: Any, context: Any) -> str | None:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return clew.transaction_url()
+
+    trace(handler)({}, None)
+
+    assert parents(sink)["in a thread"] == "transcribe"
+    found = attributes(sink.spans()[1])
+    assert found["clew.tag.thread"] is True
+    assert [event.name for event in sink.spans()[1].events] == ["clew.issue"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "base"),
+    [
+        ({}, "{sink}"),
+        ({"CLEW_DASHBOARD_URL": "https://clew.example.com/shop/"}, "https://clew.example.com/shop"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://user:hunter2@[::1]:4318/in?x"}, "https://[::1]:4318"),
+    ],
+)
+def test_the_transactions_address(
+    sink: Sink, trace: Any, environ: dict[str, str], base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dashboard's, by the invocation's trace; without a name and password."""
+    del monkeypatch
+    options = {"OTEL_TRACES_EXPORTER": "none", **environ} if "TRACES" in str(environ) else environ
+    traced = trace(lambda event, context: (clew.transaction_url(), current_trace_id()), **options)
+
+    url, trace_id = traced({}, None)
+    assert url == f"{base.format(sink=sink.url)}/traces/{trace_id}"
+
+
+def current_trace_id() -> str:
+    from opentelemetry import trace as api
+
+    return f"{api.get_current_span().get_span_context().trace_id:032x}"
+
+
+def test_an_invocation_that_is_not_sampled_has_no_transaction(sink: Sink, trace: Any) -> None:
+    """Nor spans, tags or issues; the function runs as it would."""
+
+    def handler(event: Any, context: Any) -> list[Any]:
+        with clew.span("step") as span:
+            span.set_attribute("a", 1)
+            return [clew.transaction_url(), clew.tag("a", "b"), clew.issue("T", "m")]
+
+    assert trace(handler, OTEL_TRACES_SAMPLER="always_off")({}, None) == [None, False, False]
+    assert sink.received == []
+
+
+def test_outside_of_invocations_nothing_is_done(sink: Sink, trace: Any, capfd: Any) -> None:
+    """At import, between invocations, and in a task that outlives its own."""
+    left: list[Any] = []
+
+    def handler(event: Any, context: Any) -> None:
+        import contextvars
+
+        left.append(contextvars.copy_context())
+
+    def use() -> list[Any]:
+        with clew.span("step") as span:
+            span.set_attribute("a", 1)
+        return [clew.tag("a", "b"), clew.issue("T", "m"), clew.transaction_url()]
+
+    assert use() == [False, False, None]
+    traced = trace(handler)
+    assert use() == [False, False, None]
+    traced({}, None)
+    assert left[0].run(use)[:2] == [False, False]
+    assert capfd.readouterr().err.count("while no invocation ran") == 2  # once for each of the two
+
+
+SWITCHED_OFF = """
+import sys
+import clew
+
+@clew.span("step", a=1)
+def step():
+    return clew.tag("a", "b"), clew.issue("T", "m"), clew.transaction_url()
+
+@clew.trace
+def handler(event, context):
+    with clew.span("x") as span:
+        span.set_attribute("a", 1)
+        return step()
+
+assert handler({}, None) == (False, False, None)
+loaded = sorted(name for name in sys.modules if name.startswith("opentelemetry"))
+assert not loaded, loaded
+"""
+
+
+def test_switched_off_it_does_nothing(tmp_path: Path, sink: Sink) -> None:
+    """Without a warning, and without loading OpenTelemetry."""
+    done = python(tmp_path, SWITCHED_OFF, CLEW_DISABLED="true", OTEL_EXPORTER_OTLP_ENDPOINT=sink.url)
+
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert sink.received == []
+
+
+def test_importing_does_not_load_opentelemetry(tmp_path: Path) -> None:
+    """Nor does decorating with a span: INIT pays only for a handler that is traced."""
+    code = """
+import sys
+import clew
+@clew.span("step")
+def step(): return 1
+assert step() == 1
+assert not [name for name in sys.modules if name.startswith("opentelemetry")]
+"""
+    done = python(tmp_path, code, AWS_LAMBDA_FUNCTION_NAME="f")
+
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_a_span_of_the_functions_own_provider(tmp_path: Path) -> None:
+    """Where no invocation runs, and the function has set up OpenTelemetry, it is a plain span of that."""
+    code = """
+import clew
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+try:
+    with clew.span("job", n=1) as span:
+        with clew.span("step"):
+            raise ValueError("wrong")
+except ValueError:
+    pass
+step, job = exporter.get_finished_spans()
+assert (job.name, dict(job.attributes), step.parent.span_id) == ("job", {"n": 1}, job.context.span_id)
+assert step.events[0].name == "exception" and not step.status.is_ok
+"""
+    done = python(tmp_path, code)
+
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+USER = """
+import clew
+
+@clew.span("a", n=1)
+def add(a: int, b: int) -> int:
+    return a + b
+
+@clew.span
+async def later(a: str) -> str:
+    return a
+
+reveal_type(add)
+reveal_type(later)
+reveal_type(clew.tag("a", 1))
+reveal_type(clew.transaction_url())
+with clew.span("x") as span:
+    span.set_attribute("a", 1)
+clew.issue("T", "m", order=1)
+clew.tag("a", None)
+"""
+
+
+def test_it_is_typed_for_its_users(tmp_path: Path) -> None:
+    """Decorated functions keep their types, and a value that no tag can have is an error."""
+    (tmp_path / "user.py").write_text(USER)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "user.py"],
+        env={"MYPYPATH": clew.__path__[0].removesuffix("/clew"), "PATH": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    revealed = [line.partition("Revealed type is ")[2] for line in done.stdout.splitlines() if "Revealed" in line]
+    assert [text.replace("builtins.", "") for text in revealed] == [
+        '"def (a: int, b: int) -> int"',
+        '"def (a: str) -> typing.Coroutine[Any, Any, str]"',
+        '"bool"',
+        '"str | None"',
+    ]
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert len(errors) == 1
+    assert "tag" in errors[0]
+    assert (Path(clew.__path__[0]) / "py.typed").exists()
