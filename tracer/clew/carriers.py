@@ -17,8 +17,8 @@ _MAX_FIELD = 8_192  # characters: baggage's own limit
 def of_call(context: object) -> dict[str, str]:
     """The client context of a direct invocation.
 
-    Lambda's newest runtimes take W3C's fields out of it, `context.w3c()`. Our own tracer and others put them under
-    `custom`, the one part of it that is the caller's.
+    Lambda's newest runtimes take W3C's fields out of it, `context.w3c()`. Callers that know nothing of these put them
+    under `custom`, the one part of it that is the caller's.
     """
     w3c = getattr(context, "w3c", None)
     found = _strings(w3c() if callable(w3c) else None)
