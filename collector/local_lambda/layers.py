@@ -25,7 +25,7 @@ class LayerRoot:
 
         Raises:
             FileNotFoundError: one is not there.
-            zipfile.BadZipFile: one is no zip.
+            zipfile.BadZipFile: one is no zip, or holds a symbolic link.
         """
         self.path = Path(tempfile.mkdtemp(prefix="clew-opt-"))
         try:
@@ -52,10 +52,6 @@ class LayerRoot:
             f"{self.path}{part[len(OPT) :]}" if part == OPT or part.startswith(f"{OPT}/") else part for part in parts
         )
 
-    def python_path(self, python_version: str) -> list[str]:
-        """What Lambda's Python runtime adds to where modules are looked up; `python_version` is `3.11`."""
-        return [str(self.path / f"python/lib/python{python_version}/site-packages"), str(self.path / "python")]
-
     def close(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -66,7 +62,8 @@ def _unzip(archive: Path, folder: Path) -> None:
         for member in opened.infolist():
             mode = member.external_attr >> 16
             if stat.S_ISLNK(mode):
-                continue  # a link could lead anywhere, and what follows it would be written there
+                # It could lead anywhere, and what follows would be written there.
+                raise zipfile.BadZipFile(f"{archive} holds a link: {member.filename}")
             path = Path(opened.extract(member, folder))
             if mode and path.is_file():
                 path.chmod(stat.S_IMODE(mode) | stat.S_IRUSR)

@@ -20,18 +20,13 @@ def runtime_variables(function: LocalFunction, api: str, stream: str, layers: La
 
     Where a value names something in /opt, it gets the directory that stands for it.
     """
-    version = python_version(function.python)
-    own = {name: layers.place(value) for name, value in function.environment.items()}
-    python_path = layers.python_path(version)
-    if "PYTHONPATH" in own:
-        python_path.insert(0, own.pop("PYTHONPATH"))
     return {
         **_common(function, api, layers),
-        "PYTHONPATH": os.pathsep.join(python_path),
+        "_LOCAL_LAMBDA_OPT": str(layers.path),  # for bootstrap.py, which takes it away
         "PYTHONDONTWRITEBYTECODE": "1",  # a function's code directory is read-only
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{version}",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python_version(function.python)}",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
         "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
@@ -40,14 +35,17 @@ def runtime_variables(function: LocalFunction, api: str, stream: str, layers: La
         "LAMBDA_RUNTIME_DIR": str(RUNTIME_DIRECTORY),
         "_HANDLER": function.handler,
         **({"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"} if function.json_log else {}),
-        **own,
+        **_own(function, layers),
     }
 
 
 def extension_variables(function: LocalFunction, api: str, layers: LayerRoot) -> dict[str, str]:
     """Those of an external extension, which is told less."""
-    own = {name: layers.place(value) for name, value in function.environment.items()}
-    return {**_common(function, api, layers), **own}
+    return {**_common(function, api, layers), **_own(function, layers)}
+
+
+def _own(function: LocalFunction, layers: LayerRoot) -> dict[str, str]:
+    return {name: layers.place(value) for name, value in function.environment.items()}
 
 
 def _common(function: LocalFunction, api: str, layers: LayerRoot) -> dict[str, str]:

@@ -322,7 +322,7 @@ def test_a_wrapper_that_cannot_be_run_fails_init(
     assert "/wrap: " in outcome.log
 
 
-@pytest.mark.parametrize("kind", ["missing", "no zip", "outside"])
+@pytest.mark.parametrize("kind", ["missing", "no zip", "a link", "outside"])
 def test_a_layer_that_cannot_be_unpacked_is_refused(
     functions: LocalLambda, function: Deploy, tmp_path: Path, kind: str
 ) -> None:
@@ -330,6 +330,11 @@ def test_a_layer_that_cannot_be_unpacked_is_refused(
     archive = tmp_path / "layer.zip"
     if kind == "no zip":
         archive.write_text("text")
+    elif kind == "a link":
+        with zipfile.ZipFile(archive, "w") as opened:
+            link = zipfile.ZipInfo("python")
+            link.external_attr = 0o120777 << 16
+            opened.writestr(link, "/tmp")
     elif kind == "outside":
         with zipfile.ZipFile(archive, "w") as opened:
             opened.writestr("../../outside", "here")
@@ -378,10 +383,27 @@ def test_the_function_has_lambdas_variables_and_nothing_of_this_process(
         "AWS_XRAY_CONTEXT_MISSING",
     } <= seen.keys()
     assert "SOMETHING_OF_MINE" not in seen
-    mine, elsewhere, *layers = seen["PYTHONPATH"].split(os.pathsep)
-    assert mine == f"{seen['LATER']}/more"
-    assert elsewhere == "/elsewhere"
-    assert layers[1] == f"{seen['LATER']}/python"
+    assert seen["PYTHONPATH"] == f"{seen['LATER']}/more{os.pathsep}/elsewhere"
+
+
+def test_layers_are_looked_into_only_without_a_path_of_the_functions_own(
+    functions: LocalLambda, function: Deploy, tmp_path: Path
+) -> None:
+    """As in Lambda's own bootstrap: a function that sets PYTHONPATH names the layers' directories itself."""
+    (tmp_path / "layer" / "python").mkdir(parents=True)
+    (tmp_path / "layer" / "python" / "layered.py").write_text("")
+    source = """
+import importlib.util, os
+def handler(event, context): return [importlib.util.find_spec("layered") is not None, os.environ["PYTHONPATH"]]
+"""
+    layers = (tmp_path / "layer",)
+
+    plain = functions.invoke(function(source, layers=layers), {}).value()
+    own = functions.invoke(function(source, layers=layers, environment={"PYTHONPATH": "/elsewhere"}), {}).value()
+    named = functions.invoke(function(source, layers=layers, environment={"PYTHONPATH": "/opt/python"}), {}).value()
+
+    assert (plain[0], own, named[0]) == (True, [False, "/elsewhere"], True)
+    assert plain[1].endswith("/runtime")
 
 
 def test_what_the_caller_gives_reaches_the_handler(functions: LocalLambda, function: Deploy) -> None:
