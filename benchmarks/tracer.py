@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import describe_machine, spread
+from benchmarks.tracers import responses
 from benchmarks.tracers.environments import ROOT, make_environment, zipped_size
 
 if TYPE_CHECKING:
@@ -211,12 +212,30 @@ def measure_trouble(variants: list[str], ports: dict[str, int], directory: Path,
             figures.add(f"{sink} collector, later ones, ms", variant, statistics.median(times[1:] or times) / 1000)
 
 
+def measure_responses(runs: int, ports: dict[str, int], directory: Path, figures: Figures) -> None:
+    """When the response leaves, decorated and with the layer, collectors near and 20 ms away."""
+    functions = responses.prepare(directory)
+    for _ in range(runs):
+        for sink in ("sink", "slow"):
+            found = {
+                variant: responses.measure(functions[variant], ports[sink])
+                for variant in random.sample(responses.VARIANTS, len(responses.VARIANTS))
+            }
+            init, response, whole = found[responses.VARIANTS[0]]
+            for variant in responses.VARIANTS[1:]:
+                name = f"clew, {variant}"
+                if sink == "sink":
+                    figures.add("INIT as Lambda sees it, ms", name, found[variant][0] - init)
+                figures.add(f"{sink}: until the response, µs", name, (found[variant][1] - response) * 1000)
+                figures.add(f"{sink}: until the end, µs", name, (found[variant][2] - whole) * 1000)
+
+
 def show(figures: Figures, variants: list[str]) -> None:
     for scenario, values in figures.values.items():
         print(f"\n{scenario}")
-        for variant in variants:
+        for variant in [*variants, *(name for name in values if name not in variants)]:
             if variant in values:
-                print(f"  {variant:14} {spread(values[variant])}")
+                print(f"  {variant:20} {spread(values[variant])}")
 
 
 def main() -> None:
@@ -233,12 +252,14 @@ def main() -> None:
         for variant in variants:  # writes bytecode, warms the file cache
             run(variant, ports, Path(name), calls=1, invocations=2)
         figures = measure(variants, arguments.runs, ports, Path(name))
+        if "clew" in variants:
+            measure_responses(max(1, arguments.runs // 2), ports, Path(name), figures)
         if not arguments.without_trouble:
             measure_trouble(variants, ports, Path(name), figures)
     show(figures, variants)
     print("\nzipped, without boto3, kB")
     for variant in variants[1:]:
-        print(f"  {variant:14} {zipped_size(variant) / 1000:.0f}")
+        print(f"  {variant:20} {zipped_size(variant) / 1000:.0f}")
 
 
 if __name__ == "__main__":
