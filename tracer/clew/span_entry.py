@@ -22,6 +22,8 @@ def begin(name: str, attributes: dict[str, Any]) -> SpanEntry | None:
     engine = sys.modules.get("clew.engine")
     running = getattr(engine, "running", None)
     invocation: Invocation | None = running() if running is not None else None
+    if invocation is None:
+        invocation = getattr(sys.modules.get("clew.service"), "scope", None)
     api: Any = sys.modules.get("opentelemetry.trace")
     if api is None or getattr(api, "SpanKind", None) is None:
         return None

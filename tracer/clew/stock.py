@@ -6,6 +6,7 @@ import dataclasses
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from clew.exporting import Exporter, LeanExporter
@@ -90,6 +91,9 @@ class _Mixed:
     def export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
         before = getattr(muted, "on", False)
         muted.on = True  # what they log or print is not the function's
+        # Nor is what they send: an instrumentation of requests would make spans of exports, and exports of these.
+        key = getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+        token = otel_context.attach(otel_context.set_value(key, True))
         try:
             failed = [
                 exporter
@@ -97,6 +101,7 @@ class _Mixed:
                 if exporter is not None and items and exporter.export(items).name != "SUCCESS"
             ]
         finally:
+            otel_context.detach(token)
             muted.on = before
         if failed:
             return Outcome(f"{type(failed[0]).__name__} failed", pause=True)
