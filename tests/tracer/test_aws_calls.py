@@ -5,15 +5,25 @@ from __future__ import annotations
 import copy
 import io
 import json
+import struct
 import threading
+import zlib
+from datetime import datetime
 from typing import Any
+from unittest import mock
 
 import boto3
+import opentelemetry.context
+import opentelemetry.trace
 import pytest
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+from clew import engine
+from tests.tracer.aws_answers import answered
 from tests.tracer.sink import Sink, attributes
 
 
@@ -187,9 +197,11 @@ def test_requests_on_the_wire_are_what_they_were(trace: Any, monkeypatch: pytest
     run(trace, handler)
     recorder.close()
     plain, traced = recorder.received
-    different = {"amz-sdk-invocation-id", "x-amz-date", "authorization"}
+    different = {"amz-sdk-invocation-id", "x-amz-date", "authorization", "content-length"}
 
-    assert plain.body == traced.body
+    sent = json.loads(traced.body)
+    assert list(sent.pop("MessageAttributes")) == ["traceparent"]  # tests/tracer/test_injection.py has the rest
+    assert sent == json.loads(plain.body)
     assert plain.headers["x-amzn-trace-id"].startswith("Root=1-5759e988")
     assert {name: value for name, value in plain.headers.items() if name not in different} == {
         name: value for name, value in traced.headers.items() if name not in different
@@ -208,3 +220,187 @@ def test_odd_answers_of_a_stub(sink: Sink, trace: Any, caplog: pytest.LogCapture
     assert call["http.response.status_code"] == 200
     assert not {"aws.request_id", "aws.extended_request_id", "http.request.resend_count"} & set(call)
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
+
+
+def own_tracer() -> Any:
+    """That of the tracer of this test: the process's is the first test's."""
+    assert engine._engine is not None
+    return engine._engine.provider.tracer
+
+
+def tree(sink: Sink) -> list[tuple[str, str]]:
+    """`(span, parent)` by name, in the order in which the spans ended."""
+    names = {span.span_id: span.name for span in sink.spans()}
+    return [(span.name, names.get(span.parent_span_id, "")) for span in sink.spans()]
+
+
+def test_the_threads_of_a_transfer_are_where_it_was_started(sink: Sink, trace: Any, aws: str) -> None:
+    """Parts that s3transfer sends from threads of its own are children of the span that the transfer was started in."""
+    s3 = client("s3", aws)
+    s3.create_bucket(Bucket="parts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    transfer = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20, max_concurrency=4)
+    got = io.BytesIO()
+
+    def handler() -> None:
+        s3.upload_fileobj(io.BytesIO(bytes(11 << 20)), "parts", "first", Config=transfer)
+        with own_tracer().start_as_current_span("backup"):
+            s3.upload_fileobj(io.BytesIO(bytes(11 << 20)), "parts", "large", Config=transfer)
+            s3.copy({"Bucket": "parts", "Key": "large"}, "parts", "copy", Config=transfer)
+            s3.download_fileobj("parts", "copy", got, Config=transfer)
+
+    run(trace, handler)
+    assert got.getvalue() == bytes(11 << 20)
+    found = tree(sink)
+    parts = ["S3.CreateMultipartUpload", *["S3.UploadPart"] * 3, "S3.CompleteMultipartUpload"]
+    outside, inside = found[:5], found[5 : found.index(("backup", "transcribe"))]
+    assert outside == [(name, "transcribe") for name in parts]
+    assert {parent for _, parent in inside} == {"backup"}
+    assert [name for name, _ in inside[:5]] == parts
+    assert {"S3.HeadObject", "S3.UploadPartCopy", "S3.GetObject"} < {name for name, _ in inside[5:]}
+    done = [attributes(span) for span in sink.spans() if span.name == "S3.CompleteMultipartUpload"]
+    assert all(one["clew.link.keys"] == [f"s3:{one['aws.request_id']}"] for one in done)
+
+
+def test_pages_and_waiters_are_calls_under_one_parent(sink: Sink, trace: Any, aws: str) -> None:
+    """Each page, and each look of a waiter, is a call of its own beside the others."""
+    s3 = client("s3", aws)
+
+    def handler() -> list[str]:
+        s3.create_bucket(Bucket="pages", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        s3.get_waiter("bucket_exists").wait(Bucket="pages")
+        for number in range(3):
+            s3.put_object(Bucket="pages", Key=str(number))
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="pages", PaginationConfig={"PageSize": 1})
+        return [item["Key"] for page in pages for item in page["Contents"]]
+
+    assert run(trace, handler) == ["0", "1", "2"]
+    names = ["S3.CreateBucket", "S3.HeadBucket", *["S3.PutObject"] * 3, *["S3.ListObjectsV2"] * 3]
+    assert tree(sink) == [*((name, "transcribe") for name in names), ("transcribe", "")]
+
+
+def test_a_presigned_address_is_no_call(sink: Sink, trace: Any) -> None:
+    """It is what it is without the tracer, and nothing is sent."""
+    queue, s3 = answered("sqs")[0], answered("s3")[0]
+    message = {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders", "MessageBody": "x"}
+
+    def handler() -> list[Any]:
+        return [
+            s3.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"}),
+            s3.generate_presigned_post("b", "k"),
+            queue.generate_presigned_url("send_message", message),
+        ]
+
+    with mock.patch("botocore.auth.get_current_datetime", return_value=datetime(2026, 1, 1)):  # noqa: DTZ001  # as botocore's
+        plain, traced = handler(), run(trace, handler)
+    assert json.dumps(plain, default=str) == json.dumps(traced, default=str)
+    assert [span.name for span in sink.spans()] == ["transcribe"]
+
+
+def event_message(name: str, payload: bytes) -> bytes:
+    """One message of AWS' event stream encoding."""
+    headers = b""
+    for key, value in ((":message-type", "event"), (":event-type", name), (":content-type", "application/json")):
+        headers += bytes((len(key),)) + key.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+    prelude = struct.pack(">II", len(headers) + len(payload) + 16, len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
+def test_a_response_that_streams_is_handed_over_unread(sink: Sink, trace: Any) -> None:
+    """The events of a stream are the handler's to take; of them the call knows nothing."""
+    body = event_message("PayloadChunk", b"one") + event_message("InvokeComplete", b"{}")
+    functions, _ = answered("lambda", (200, body), headers={"content-type": "application/vnd.amazon.eventstream"})
+
+    def handler() -> list[Any]:
+        response = functions.invoke_with_response_stream(FunctionName="f", Payload=b"{}")
+        return [next(iter(event)) for event in response["EventStream"]]
+
+    assert run(trace, handler) == ["PayloadChunk", "InvokeComplete"]
+    found = call_of(sink, "Lambda.InvokeWithResponseStream")
+    assert json.loads(found["clew.response"])["EventStream"] in {"[stream]", "[EventStream]"}
+    assert found["clew.link.keys"] == ["lambda:8cf0fb0a-9a6f-4a16-8a3c-0f0e1ee0bbbb"]
+
+
+def test_a_call_within_a_call_is_its_child(sink: Sink, trace: Any) -> None:
+    """What botocore itself asks AWS for on the way, and what a handler of an event does, is seen too."""
+    s3, _ = answered("s3", (200, b"<a/>"))
+    queue, answers = answered("sqs", (200, {"MessageId": "m-1"}))
+    address = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
+
+    def handler() -> None:
+        s3.meta.events.register(
+            "before-parameter-build.s3.PutObject", lambda **_: queue.send_message(QueueUrl=address, MessageBody="x")
+        )
+        s3.put_object(Bucket="b", Key="k")
+
+    run(trace, handler)
+    assert tree(sink) == [("SQS.SendMessage", "S3.PutObject"), ("S3.PutObject", "transcribe"), ("transcribe", "")]
+    child = sink.spans()[0].span_id.hex()
+    assert child in answers.sent["MessageAttributes"]["traceparent"]["StringValue"]
+
+
+def test_a_handler_of_an_event_can_write_to_the_calls_span(sink: Sink, trace: Any) -> None:
+    """OpenTelemetry's API works on the current span within a call, with whatever it is given."""
+    s3, _ = answered("s3", (200, b"<a/>"))
+
+    def note(**_: Any) -> None:
+        span: Any = opentelemetry.trace.get_current_span()
+        span.set_attribute("mine", 1)
+        span.set_attributes({"list": ["a", object()], "odd": object(), "": 1})
+        span.add_event("seen", {"a": 1})
+        span.record_exception(ValueError("x"))
+        span.add_link(span.get_span_context())
+        assert span.is_recording()
+
+    def handler() -> None:
+        s3.meta.events.register("before-call.s3.PutObject", note)
+        s3.put_object(Bucket="b", Key="k")
+
+    run(trace, handler)
+    found = call_of(sink, "S3.PutObject")
+    assert (found["mine"], found["list"]) == (1, ["a"])
+    assert "odd" not in found
+    assert [event.name for event in sink.spans()[0].events] == ["seen", "exception"]
+    assert len(sink.spans()[0].links) == 1
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{}, {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "5"}, {"OTEL_TRACES_SAMPLER": "traceidratio"}],
+    ids=["default", "limits", "sampler"],
+)
+def test_processors_of_the_functions_own_see_calls(trace: Any, environ: dict[str, str], sink: Sink) -> None:
+    """A span processor that the function adds gets the start and the end of every call, limited or not."""
+    s3, _ = answered("s3", (200, b"<a/>"))
+    seen: list[str] = []
+
+    class Processor(SpanProcessor):
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            span.set_attribute("from.processor", True)
+            seen.append(f"start {span.name}")
+
+        def on_end(self, span: ReadableSpan) -> None:
+            seen.append(f"end {span.name} {span.end_time is not None}")
+
+    def handler() -> None:
+        assert engine._engine is not None
+        engine._engine.provider._provider.add_span_processor(Processor())
+        s3.list_buckets()
+
+    run(trace, handler, **environ)
+    assert seen[:2] == ["start S3.ListBuckets", "end S3.ListBuckets True"]
+    assert call_of(sink, "S3.ListBuckets")["from.processor"] is True
+
+
+@pytest.mark.parametrize("key", ["suppress_instrumentation", opentelemetry.context._SUPPRESS_INSTRUMENTATION_KEY])
+def test_a_user_can_suppress_tracing(sink: Sink, trace: Any, key: str) -> None:
+    """OpenTelemetry's own switch is heeded, in both its spellings."""
+    s3, _ = answered("s3", (200, b"<a/>"))
+
+    def handler() -> None:
+        token = opentelemetry.context.attach(opentelemetry.context.set_value(key, True))
+        s3.list_buckets()
+        opentelemetry.context.detach(token)
+
+    run(trace, handler)
+    assert [span.name for span in sink.spans()] == ["transcribe"]

@@ -8,32 +8,39 @@ from __future__ import annotations
 
 import functools
 import sys
-from importlib.abc import Loader, MetaPathFinder
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context import Context
 
+from clew.call_span import CallSpan
 from clew.events import MAX_NAME, mapping, text
 from clew.guard import Guard
-from clew.produced_keys import produced_keys
-from clew.resources import Place, describe_resource
+from clew.imports import when_imported
+from clew.injection import OPERATIONS, injected
+from clew.produced_keys import failed_entries, produced_keys
+from clew.resources import Place, arn_in_response, describe_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextvars import Token
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
 
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from clew.invocation import Invocation
     from clew.payload import Payload
 
-_MODULE = "botocore.client"
-_MARK = "__clew_traced__"
+MARK = "__clew_traced__"
+_KEY = "clew-call"
+# OpenTelemetry's keys end in something random, made when it is imported; this one is also set without it.
+_SUPPRESSED_PLAIN = "suppress_instrumentation"
+_SUPPRESSED: str = getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", _SUPPRESSED_PLAIN)
+_SUPPRESSED_HTTP: str = getattr(otel_context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation")
+_OTHERS = "opentelemetry.instrumentation.botocore"
+
+_NOTHING = object()
+_INJECTED = frozenset(operation for _, operation in OPERATIONS)
 
 # Services whose answers are secrets, whatever their fields are called.
 _SECRET_SERVICES = frozenset(
@@ -41,7 +48,7 @@ _SECRET_SERVICES = frozenset(
 )
 _SECRET_OPERATIONS = frozenset({("iam", "CreateAccessKey"), ("ecr", "GetAuthorizationToken")})
 
-_GUARD = Guard("tracing an AWS call")
+guard = Guard("tracing an AWS call")
 
 _current: Callable[[], Invocation | None] = lambda: None  # noqa: E731  # replaced by `install`
 
@@ -50,120 +57,168 @@ def install(current: Callable[[], Invocation | None]) -> None:
     """Trace the calls made while `current()` is an invocation: now if botocore is loaded, else when it is."""
     global _current  # noqa: PLW0603  # one process has one botocore
     _current = current
-    module = sys.modules.get(_MODULE)
-    if module is not None:
-        _wrap(module)
-    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    when_imported("botocore.client", _wrap)
+    when_imported("aiobotocore.client", _wrap_async)
+    when_imported("s3transfer.tasks", _wrap_transfers)
 
 
-class _Finder(MetaPathFinder):
-    """Lets the import of botocore.client go its way, and wraps the class when it is done."""
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002  # the protocol's signature
-        target: ModuleType | None = None,  # noqa: ARG002
-    ) -> ModuleSpec | None:
-        if fullname != _MODULE:
-            return None
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-        spec = find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Wrapping(spec.loader)
-        return spec
+def begin(client: Any, operation: str, params: Any) -> Call | None:
+    """The call that starts now; None if it is not to be traced. Its span is current until it ends."""
+    with guard:
+        invocation = _current()
+        if invocation is not None:
+            return Call.start(invocation, client, operation, params)
+    return None
 
 
-class _Wrapping(Loader):
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        with Guard("tracing botocore"):
-            if module.__spec__ is not None:
-                module.__spec__.loader = module.__loader__ = self._loader
-            _wrap(module)
+def with_context(params: Any, model: Any) -> Any:
+    """The parameters that botocore is about to serialise, with trace context where they have a place for it."""
+    if model is not None and model.name in _INJECTED:
+        with guard:
+            call = otel_context.get_value(_KEY)
+            if isinstance(call, Call):
+                return call.inject(params, model)
+    return params
 
 
-def _wrap(module: ModuleType) -> None:
-    client = module.BaseClient
+def _wrap() -> None:
+    client = sys.modules["botocore.client"].BaseClient  # loaded, and not by us
     original = client._make_api_call  # the one place that every call passes
-    if getattr(original, _MARK, False):
+    if getattr(original, MARK, False):
         return
 
     @functools.wraps(original)
     def _make_api_call(self: Any, operation_name: str, api_params: Any) -> Any:
-        call = None
-        with _GUARD:
-            invocation = _current()
-            if invocation is not None:
-                call = Call.start(invocation, self, operation_name, api_params)
+        call = begin(self, operation_name, api_params)
         if call is None:
             return original(self, operation_name, api_params)
         try:
             response = original(self, operation_name, api_params)
         except BaseException as error:
-            with _GUARD:
+            with guard:
                 call.fail(error)
             raise
-        with _GUARD:
+        with guard:
             call.end(response)
         return response
 
-    setattr(_make_api_call, _MARK, True)
+    emit = client._emit_api_params
+
+    @functools.wraps(emit)
+    def _emit_api_params(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # What it gives is what handlers of the user's own, and a Stubber's expectations, have seen and left.
+        return with_context(emit(self, *args, **kwargs), kwargs.get("operation_model"))
+
+    setattr(_make_api_call, MARK, True)
     client._make_api_call = _make_api_call
+    client._emit_api_params = _emit_api_params
+
+
+def _wrap_async() -> None:
+    from clew.async_calls import wrap  # noqa: PLC0415  # only where there is aiobotocore
+
+    wrap(sys.modules["aiobotocore.client"])
+
+
+def _wrap_transfers() -> None:
+    """Have S3's transfers make their calls, in threads of their own, in the context that started them."""
+    from contextvars import copy_context  # noqa: PLC0415  # only where there is s3transfer
+
+    task = sys.modules["s3transfer.tasks"].Task
+    begin, run = task.__init__, task.__call__
+    if getattr(run, MARK, False):
+        return
+
+    @functools.wraps(begin)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # the class's own
+        begin(self, *args, **kwargs)
+        with guard:
+            self.__dict__[MARK] = copy_context() if _current() is not None else None
+
+    @functools.wraps(run)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        context = self.__dict__.pop(MARK, None)
+        return run(self, *args, **kwargs) if context is None else context.run(run, self, *args, **kwargs)
+
+    setattr(__call__, MARK, True)
+    task.__init__, task.__call__ = __init__, __call__
 
 
 class Call:
     """One call on its way. Its span is current while it runs."""
 
-    __slots__ = ("_captured", "_invocation", "_operation", "_params", "_request", "_service", "_span", "_token")
+    __slots__ = (
+        "_captured",
+        "_injected",
+        "_invocation",
+        "_name",
+        "_operation",
+        "_own",
+        "_params",
+        "_region",
+        "_request",
+        "_service",
+        "_span",
+        "_token",
+    )
 
-    def __init__(self, invocation: Invocation, service: str, operation: str, params: dict[str, Any]) -> None:
+    def __init__(self, invocation: Invocation, model: Any, operation: str, params: dict[str, Any]) -> None:
         self._invocation = invocation
-        self._service = service
+        self._service: str = model.service_name
         self._operation = operation
         self._params = params
-        self._captured = invocation.captures_payloads and not _secret(service, operation, params)
+        self._captured = invocation.captures_payloads and not _secret(self._service, operation, params)
         self._request: Payload | None = None
+        self._injected = False
+        self._region = self._name = ""
+        self._own = True
         self._span: Span
         self._token: Token[Context] | None = None
 
     @classmethod
     def start(cls, invocation: Invocation, client: Any, operation: str, params: Any) -> Call | None:
-        if otel_context.get_value("suppress_instrumentation"):
-            return None
-        given = mapping(params)
-        service = client.meta.service_model
-        call = cls(invocation, service.service_name, operation, given)
-        if call._captured:
-            # Before the call: botocore's own handlers may change what they are given.
-            call._request = invocation.render(params, "request")
-        region = text(client.meta.region_name)
-        place = Place(text(client.meta.partition) or "aws", region, invocation.account)
-        name = text(service.service_id)
-        attributes: dict[str, Any] = {"rpc.system.name": "aws-api", "rpc.method": f"{name}/{operation}"}
+        around = otel_context.get_current()
+        outer = around.get(_KEY)
+        if outer is None and (around.get(_SUPPRESSED) or around.get(_SUPPRESSED_PLAIN)):
+            return None  # by the user, not by a call of ours that this one is part of
+        meta = client.meta
+        model = meta.service_model
+        call = cls(invocation, model, operation, mapping(params))
+        call._region = region = text(meta.region_name)
+        service = text(model.service_id)
+        attributes: dict[str, Any] = {"rpc.system.name": "aws-api", "rpc.method": f"{service}/{operation}"}
         if region:
             attributes["cloud.region"] = region
-        attributes.update(describe_resource(call._service, operation, given, place))
-        if call._request is not None:
-            # Set at once: a call that hangs is exported before it ends.
+        place = Place(text(meta.partition) or "aws", region, invocation.account)
+        attributes.update(describe_resource(call._service, operation, call._params, place, model))
+        if "clew.resource.arn" not in attributes:
+            call._name = attributes.get("clew.resource.name", "")  # the response may have the ARN to it
+        if call._captured:
+            # Before the call: botocore's own handlers may change what they are given. And set at once: a call that
+            # hangs is exported before it ends.
+            call._request = invocation.render(params, "request")
             attributes["clew.request"] = call._request.cut(invocation.payload_limit)
-        call._span = invocation.start_span(f"{name}.{operation}", attributes)
-        current = trace.set_span_in_context(call._span)
-        # Else an instrumentation of urllib3 makes a second call of it.
-        current = otel_context.set_value("suppress_http_instrumentation", True, current)
-        call._token = otel_context.attach(current)
+        span = trace.get_current_span(around)
+        if span is not invocation.span and _is_others(span, invocation, outer):
+            call._own = False
+            call._span = span
+            span.set_attributes(attributes)
+        else:
+            call._span = _start_span(invocation, span, f"{service}.{operation}", attributes)
+            around = trace.set_span_in_context(call._span, around)
+        # Else an instrumentation of botocore or urllib3 makes a second call of it.
+        call._token = otel_context.attach(Context({**around, _KEY: call, _SUPPRESSED: True, _SUPPRESSED_HTTP: True}))
         return call
+
+    def inject(self, params: Any, model: Any) -> Any:
+        """The parameters of this call, but not of another that it makes itself, with its trace context in them."""
+        if self._injected or model.name != self._operation or (self._service, self._operation) not in OPERATIONS:
+            return params
+        self._injected = True
+        context = self._span.get_span_context()
+        if not self._invocation._engine.settings.inject_context or not context.is_valid or not isinstance(params, dict):
+            return params
+        return injected(self._service, self._operation, params, context)
 
     def end(self, response: Any) -> None:
         self._leave()
@@ -172,14 +227,24 @@ class Call:
             if span.is_recording():
                 answer = mapping(response)
                 attributes = _answer_attributes(answer)
-                keys = produced_keys(self._service, self._operation, self._params, answer)
+                keys = produced_keys(self._service, self._operation, self._params, answer, self._region)
                 if keys:
                     attributes["clew.link.keys"] = keys
+                refused = failed_entries(self._operation, answer)
+                if refused:
+                    attributes["clew.call.failed_entries"] = refused
+                if self._name and (arn := arn_in_response(self._name, answer)):
+                    attributes["clew.resource.arn"] = arn
+                limit = self._invocation.payload_limit
+                failure = _failure(self._service, self._operation, answer)
+                if failure is not None:
+                    limit = self._fail(attributes, *failure)
                 if self._captured:
-                    attributes["clew.response"] = self._response(answer, self._invocation.payload_limit)
+                    attributes["clew.response"] = self._response(answer, limit)
                 span.set_attributes(attributes)
         finally:
-            span.end()
+            if self._own:
+                span.end()
 
     def fail(self, error: BaseException) -> None:
         self._leave()
@@ -189,16 +254,26 @@ class Call:
                 answer = mapping(getattr(error, "response", None))
                 attributes = _answer_attributes(answer)
                 details = mapping(answer.get("Error"))
-                attributes["error.type"] = (text(details.get("Code")) or type(error).__name__)[:MAX_NAME]
-                self._invocation.set_error(span, text(details.get("Message")) or self._invocation.message_of(error))
-                limit = self._invocation.payload_limit_on_error
-                if self._request is not None:
-                    attributes["clew.request"] = self._request.cut(limit)
+                limit = self._fail(
+                    attributes,
+                    text(details.get("Code")) or type(error).__name__,
+                    text(details.get("Message")) or self._invocation.message_of(error),
+                )
                 if self._captured and answer:
                     attributes["clew.response"] = self._response(answer, limit)
                 span.set_attributes(attributes)
         finally:
-            span.end()
+            if self._own:
+                span.end()
+
+    def _fail(self, attributes: dict[str, Any], name: str, message: str) -> int:
+        """Makes the span one that failed; gives the limit of its payloads."""
+        attributes["error.type"] = name[:MAX_NAME]
+        self._invocation.set_error(self._span, message)
+        limit = self._invocation.payload_limit_on_error
+        if self._request is not None:
+            attributes["clew.request"] = self._request.cut(limit)
+        return limit
 
     def _leave(self) -> None:
         if self._token is not None:
@@ -207,7 +282,44 @@ class Call:
 
     def _response(self, answer: dict[str, Any], limit: int) -> str:
         content = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-        return self._invocation.render(content, "response").cut(limit)
+        return self._invocation.render(content, "response").cut(limit) if content else "{}"
+
+
+def _start_span(invocation: Invocation, current: Span, name: str, attributes: dict[str, Any]) -> Span:
+    """A span under the current one; in a thread without context, under the invocation."""
+    parent = current if current.get_span_context().is_valid else invocation.span
+    context = parent.get_span_context()
+    if (
+        parent.is_recording()
+        and context.trace_flags.sampled
+        and not invocation._engine.settings.limits  # of OpenTelemetry's own spans
+        and getattr(parent, "resource", None) is getattr(invocation.span, "resource", _NOTHING)
+    ):
+        return CallSpan(name, parent, attributes, invocation._engine.provider.tracer)
+    return invocation.start_span(name, attributes)
+
+
+def _is_others(span: Span, invocation: Invocation, outer: object) -> bool:
+    """Whether OpenTelemetry's instrumentation of botocore, put around ours, has made a span of this call already.
+
+    That one is then completed instead of making a second. It is of the tracer's own provider, or it goes elsewhere;
+    and it is not of the call that this one is part of.
+    """
+    scope = getattr(span, "instrumentation_scope", None)
+    if scope is None or not str(scope.name).startswith(_OTHERS):
+        return False
+    if isinstance(outer, Call) and outer._span is span:
+        return False
+    return getattr(span, "resource", None) is getattr(invocation.span, "resource", _NOTHING)
+
+
+def _failure(service: str, operation: str, answer: dict[str, Any]) -> tuple[str, str] | None:
+    """Error type and message of what failed although AWS answered 200: a function, an execution that was waited for."""
+    if service == "lambda" and (error := text(answer.get("FunctionError"))):
+        return error, "The function that was invoked failed"
+    if operation == "StartSyncExecution" and answer.get("status") not in {"SUCCEEDED", None}:
+        return text(answer.get("error")) or text(answer.get("status")), text(answer.get("cause"))
+    return None
 
 
 def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:
