@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as version_of
+from typing import Any
 
 import click
 
@@ -135,6 +136,39 @@ def layer_build(python: str | None, every: bool, arch: str | None, output: str |
 
         for line in build_layers(python, arch, output, every=every, bytecode=not without_bytecode):
             click.echo(line)
+
+
+@main.group()
+def local() -> None:
+    """Run Lambda functions on this machine."""
+
+
+@local.command("invoke")
+@click.argument("handler")
+@click.option("--event", default="{}", metavar="FILE|-|JSON", help="What the handler gets; otherwise {}.")
+@click.option("--code", default=".", metavar="DIR", help="Where the handler's module is; otherwise here.")
+@click.option("--times", type=click.IntRange(1), default=1, metavar="N", help="How often, in one environment.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, 900, min_open=True), default=3.0, metavar="S", help="Seconds; otherwise 3."
+)
+@click.option("--memory", type=click.IntRange(128, 10_240), default=512, metavar="MB", help="Otherwise 512.")
+@click.option("--layer", "layers", multiple=True, metavar="ZIP|DIR", help="What is to be under /opt; several times.")
+@click.option("--env", multiple=True, metavar="NAME[=VALUE]", help="A variable, by name alone as it is here.")
+@click.option("--name", metavar="NAME", help="The function's; otherwise the module's.")
+@click.option("--freeze", is_flag=True, help="Stop the process between invocations, as Lambda does.")
+@click.option("--snap-start", is_flag=True, help="Initialise, freeze and restore it before the first invocation.")
+@click.option("--python", metavar="EXE", help="That runs it, with awslambdaric installed; otherwise this one.")
+def local_invoke(**options: Any) -> None:
+    """Run a Lambda handler on this machine, in AWS's own runtime client.
+
+    HANDLER is MODULE.FUNCTION, as Lambda is told it. Prints results on stdout and the function's log on stderr.
+    Exit code 0 if every invocation succeeded, 1 if one failed. docs/local.md shows how to try the tracer with it.
+    """
+    with _told():
+        from collector.app.local import Options, invoke_locally  # noqa: PLC0415 - see above
+
+        if not invoke_locally(Options(**options), click.echo, lambda line: click.echo(line, err=True)):
+            sys.exit(CANNOT)
 
 
 @main.command()

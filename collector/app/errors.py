@@ -4,7 +4,8 @@
     ├── InvalidSetting      a setting's value cannot be used
     ├── RefusedAddress      the address is not of this machine alone
     ├── CannotListen        the port is taken, or may not be used
-    └── LayerError          a Lambda layer cannot be built
+    ├── LayerError          a Lambda layer cannot be built
+    └── CannotRun           a function cannot be run on this machine
 
 Messages are one sentence for whoever started the program.
 """
@@ -29,4 +30,8 @@ class CannotListen(StartError):
 
 
 class LayerError(StartError):
+    pass
+
+
+class CannotRun(StartError):
     pass
