@@ -109,6 +109,7 @@ class Lambda:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "_HANDLER": self.handler,
             "LAMBDA_TASK_ROOT": str(self.folder),
+            "CLEW_EXTENSION": "false",  # there is no Extensions API here
             **self.environ,
         }
         wrapper = [] if self.wrapper is None else [str(self.wrapper)]

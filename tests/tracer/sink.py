@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -29,12 +30,17 @@ class Received:
 
 @dataclass
 class Sink:
-    """`behaviour` is ok, error, refuse_logs, hang, trickle, close (after each answer) or drop (without one)."""
+    """`behaviour` is ok, error, hang, hold (until `released`), trickle, chunked, close (after each answer) or drop
+    (without one). `status` and `headers` are those of its answers.
+    """
 
     behaviour: str = "ok"
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     response_body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         sink = self
@@ -60,6 +66,10 @@ class Sink:
                 """Tests read the sink, not its log."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if self.tls is not None:
+            self.server.socket = self.tls.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.server.daemon_threads = True
         self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that give up
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -70,7 +80,7 @@ class Sink:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'' if self.tls is None else 's'}://127.0.0.1:{self.port}"
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         if self.behaviour == "hang":
@@ -86,7 +96,16 @@ class Sink:
                     return
                 handler.wfile.write(bytes((byte,)))
             return
-        handler.send_response(500 if self.behaviour == "error" else 200)
+        if self.behaviour == "hold":
+            self.released.wait(30)
+        handler.send_response(500 if self.behaviour == "error" else self.status)
+        for name, value in self.headers.items():
+            handler.send_header(name, value)
+        if self.behaviour == "chunked":
+            handler.send_header("transfer-encoding", "chunked")
+            handler.end_headers()
+            handler.wfile.write(b"1;x=y\r\n\x0a\r\n3\r\n\x02\x08\x00\r\n0\r\n\r\n")
+            return
         handler.send_header("content-length", str(len(self.response_body)))
         handler.send_header("content-type", "application/x-protobuf")
         if self.behaviour == "close":

@@ -89,6 +89,33 @@ class Connection:
         self._used = time()
         return responses
 
+    def send(self, request: bytes, deadline: float) -> None:
+        """Send one request by `deadline`, whose response `receive` waits for."""
+        try:
+            if self._socket is None or self._stale():
+                self.close()
+                self._connect(deadline)
+            self._send(request, deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def receive(self, deadline: float) -> Response:
+        """The response to what was sent."""
+        try:
+            response = self._read(deadline)
+            if response.headers.get("connection", "").lower() == "close":
+                self.close()
+        except BaseException:
+            self.close()
+            raise
+        self._used = time()
+        return response
+
+    def fileno(self) -> int:
+        """Of the open connection."""
+        return self._open().fileno()
+
     def close(self) -> None:
         self._rest = b""
         if self._socket is not None:

@@ -131,7 +131,8 @@ def _record(record: LogRecord) -> bytes:
     if record.attributes:
         parts.append(key_values(b"\x32", record.attributes))
     parts.append(fixed32(b"\x45", record.trace_flags))
-    parts.append(block(b"\x4a", record.trace_id.to_bytes(16, "big")))
-    parts.append(block(b"\x52", record.span_id.to_bytes(8, "big")))
+    if record.trace_id:  # a platform's report may be of no invocation that is known
+        parts.append(block(b"\x4a", record.trace_id.to_bytes(16, "big")))
+        parts.append(block(b"\x52", record.span_id.to_bytes(8, "big")))
     parts.append(fixed64(b"\x59", record.time_ns))
     return b"".join(parts)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from clew.encoder import LogRecord
+    from clew.extension import Extension
     from clew.settings import Settings
 
 # Room for the mark of a cut within OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.
@@ -56,6 +57,7 @@ class Engine:
             streams.install(entered.get, running)
             if settings.in_lambda:
                 logs.keep_early_lines()
+        self.extension = self._join(environ)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -71,6 +73,14 @@ class Engine:
 
         return choose_exporter(settings, self.provider.resource)
 
+    def _join(self, environ: Mapping[str, str]) -> Extension | None:
+        wanted = self.settings.extension
+        if not self.settings.in_lambda or not (wanted == "true" or (wanted == "auto" and self.settings.layer)):
+            return None
+        from clew.extension import join  # noqa: PLC0415  # 3 ms of INIT
+
+        return join(self, self.settings, environ)
+
     def begin(self, name: str, event: object, context: object) -> Invocation:
         if not self._begun:
             # Not before: what a function sets up during INIT must find its place as it would be without us.
@@ -78,6 +88,8 @@ class Engine:
             self.provider.share()
             thread_errors.watch(running)
         invocation = Invocation(self, name, event, context)
+        if self.extension is not None:
+            self.extension.begin(invocation)
         with self._lock:
             self._active.append(invocation)
             if self.settings.capture_logs:
@@ -90,11 +102,12 @@ class Engine:
         return invocation
 
     def end(self, invocation: Invocation) -> None:
-        """Have the invocation exported."""
+        """Have the invocation exported: after its response where the extension can, else now."""
         self._remove(invocation)
         try:
             invocation.close()
-            invocation.finish(self.settings.export_timeout)
+            if self.extension is None or invocation.leaving or not self.extension.submit(invocation):
+                invocation.finish(self.settings.export_timeout)
         finally:
             if not self._active:
                 self.provider.buffer.open.clear()
@@ -113,8 +126,14 @@ class Engine:
         self.delivery.drop(len(spans), len(records))
         return False
 
-    def leave_out(self) -> None:
-        """Sampling decided against what there is: it is not lost, but not wanted."""
+    def late_records(self) -> list[LogRecord]:
+        """Log records of earlier invocations, which go with the next export."""
+        return [] if self.extension is None else self.extension.reports.take()
+
+    def leave_out(self, invocation: Invocation) -> None:
+        """Sampling decided against this invocation: what there is of it is not lost, but not wanted."""
+        if self.extension is not None:
+            self.extension.reports.leave_out(invocation)
         self.provider.buffer.take()
         self.provider.buffer.take_dropped()
 
@@ -142,6 +161,9 @@ class Engine:
         self._lock = threading.RLock()
         self.deadlines = Deadlines()
         self.delivery.after_fork()
+        if self.extension is not None:
+            self.extension.abandon()
+            self.extension = None
 
 
 _engine: Engine | None = None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE = 10.0
 _LONGEST_PAUSE = 60.0
+_FAIR = 0.2
 
 
 class Exporter(Protocol):
@@ -80,7 +81,8 @@ class Delivery:
             outcome = self._export(spans, logs, deadline)
         finally:
             self._lock.release()
-        if outcome.pause and (bound == self._timeout or monotonic() < deadline):  # else it was us who had no time
+        # Where there was hardly any time, such as before a deadline, that it was up says nothing of the collector.
+        if outcome.pause and (bound >= min(self._timeout, _FAIR) or monotonic() < deadline):
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
             self._resume = monotonic() + min(max(self._pause, outcome.retry_after), _LONGEST_PAUSE)
         elif not outcome.pause:

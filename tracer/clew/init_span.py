@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ _LONGEST_INIT = 900.0
 
 def export(settings: Settings, error: BaseException | None, told: Mapping[str, Any], kind: str) -> None:
     """Export within the bound. `told` and `kind` as in `clew.init_errors.report`; nothing but clew's own may raise."""
-    engine = start(settings)
+    engine = start(dataclasses.replace(settings, extension="false"))  # the process ends
     ended = time_ns()
     began = process_start()
     started = ended if began is None or ended / 1e9 - began > _LONGEST_INIT else int(began * 1e9)

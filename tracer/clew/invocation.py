@@ -258,13 +258,15 @@ class Invocation:
         self._end()
         if self._watch is not None:
             self._engine.deadlines.forget(self)
-            self._watch.stop(min(self._engine.settings.export_timeout, max(0.0, self.left)))
+            self._watch.stop()
 
     def finish(self, seconds: float) -> None:
         """Describe the result, end the span, and export all that ended within `seconds`."""
         engine = self._engine
         if not self.span.is_recording():
             return
+        if self._watch is not None:
+            self._watch.wait(min(max(0.0, seconds), engine.settings.export_timeout))
         if self._result is not None:
             with Guard("describing a result"):
                 self._describe_result(self._result[0])
@@ -279,7 +281,7 @@ class Invocation:
         kept = engine.sampling.all or self._decide(attributes)
         if not kept:
             self.span.end(self._ended)
-            engine.leave_out()
+            engine.leave_out(self)
             return
         engine.delivery.drop(engine.provider.buffer.take_dropped(), dropped_records)
         lost = (engine.delivery.dropped_spans, engine.delivery.dropped_logs)
@@ -289,6 +291,7 @@ class Invocation:
             attributes["clew.dropped.log_records"] = lost[1]
         self.span.set_attributes(attributes)
         self.span.end(self._ended)
+        records += engine.late_records()
         if engine.export_now(engine.provider.buffer.take(), records, seconds):
             engine.delivery.reported(*lost)
 

@@ -48,9 +48,12 @@ class Watch:
         """When to `fire` next."""
         return min(self._checkpoint, self._expiry)
 
-    def stop(self, seconds: float) -> None:
-        """The invocation ended. Waits at most `seconds` for an export under way: its lines must not be sent twice."""
+    def stop(self) -> None:
+        """The invocation ended."""
         self._over = True
+
+    def wait(self, seconds: float) -> None:
+        """Wait at most `seconds` for an export under way: its lines must not be sent twice."""
         if self._lock.acquire(timeout=seconds):
             self._lock.release()
 

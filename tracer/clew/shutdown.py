@@ -1,0 +1,60 @@
+"""Notices SIGTERM, by which Lambda announces that the environment ends to a process with an extension.
+
+Python runs a signal's handler in the main thread, which sits in the runtime's native client then. But its C part writes
+the signal's number to a file, at once and from whatever thread: that is what the extension's thread waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from clew.guard import Guard
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+NUMBER = int(signal.SIGTERM)
+
+
+class Shutdown:
+    """`wake` is a file that does not block and that gets the byte `NUMBER`."""
+
+    def __init__(self, wake: int) -> None:
+        self._wake = wake
+        self._installed = False
+
+    def watch(self) -> None:
+        """Only where nothing else does: a handler of the function's stays the only one. In the main thread."""
+        if self._installed or threading.current_thread() is not threading.main_thread():
+            return
+        with Guard("watching for the end of the environment"):
+            if signal.getsignal(NUMBER) is not signal.SIG_DFL:
+                return
+            before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+            if before != -1:  # such as asyncio's: it is told of signals by it
+                signal.set_wakeup_fd(before)
+            signal.signal(NUMBER, self._handle)
+            self._installed = True
+
+    def _handle(self, number: int, frame: FrameType | None) -> Any:  # noqa: ARG002  # what a handler gets
+        with contextlib.suppress(OSError):
+            os.write(self._wake, bytes((NUMBER,)))
+
+    def end(self) -> None:
+        """End the process as the signal would have without us; nothing if the function watches for it by now."""
+        if self._installed and signal.getsignal(NUMBER) == self._handle:
+            os._exit(128 + NUMBER)
+
+    def after_fork(self) -> None:
+        """A child is none that Lambda knows: `Process.terminate` of multiprocessing ends it at once, as without us."""
+        if not self._installed:
+            return
+        self._installed = False
+        with contextlib.suppress(ValueError, OSError):
+            signal.set_wakeup_fd(-1)
+            if signal.getsignal(NUMBER) == self._handle:
+                signal.signal(NUMBER, signal.SIG_DFL)
