@@ -65,7 +65,9 @@ def running(settings: Settings) -> Iterator[Running]:
         upgrade(writing)
         reading = stack.enter_context(opened(settings, read_only=True))
 
-        writer = Writer(writing, max_queue_bytes=settings.max_queue_bytes)
+        writer = Writer(
+            writing, max_queue_bytes=settings.max_queue_bytes, prices=prices, grace_s=settings.crash_grace_s
+        )
         writer.start()
         stack.callback(writer.close)
         admission = Admission(max_requests=settings.threads - RESERVED_THREADS, max_bytes=settings.max_queue_bytes)

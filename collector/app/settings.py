@@ -70,6 +70,11 @@ class Settings(BaseSettings):
         ge=128,
         description="Connections open at once, idle ones included. More wait until one closes.",
     )
+    crash_grace_s: float = Field(
+        60.0,
+        ge=0,
+        description="How long after its deadline the end of an invocation may arrive before it counts as crashed.",
+    )
     stop_timeout_s: float = Field(
         10.0,
         ge=0,

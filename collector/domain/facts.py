@@ -22,11 +22,49 @@ class Signal(IntEnum):
 
 
 class Result(IntEnum):
-    """How an invocation ended."""
+    """How an invocation ended, or that it has not yet."""
 
     OK = 0
     ERROR = 1
     TIMEOUT = 2
+    RUNNING = 3  # last heard of while it ran, and its deadline has not passed
+    CRASHED = 4  # the process ended before the handler did
+    INIT_FAILED = 5  # the environment failed before any handler ran
+
+
+FAILED = frozenset({Result.ERROR, Result.TIMEOUT, Result.CRASHED, Result.INIT_FAILED})
+
+
+class Initialization(IntEnum):
+    """How the environment came to be, told on its first invocation. Only ON_DEMAND is a cold start."""
+
+    ON_DEMAND = 0
+    PROVISIONED = 1
+    SNAP_START = 2
+    PROACTIVE = 3
+
+
+class ReportKind(IntEnum):
+    """What the platform reports on."""
+
+    INVOCATION = 0
+    INIT = 1
+    RESTORE = 2
+
+
+class ReportStatus(IntEnum):
+    """The worse the higher."""
+
+    SUCCESS = 0
+    ERROR = 1  # the runtime failed, or the process died
+    TIMEOUT = 2
+
+
+class IssueKind(IntEnum):
+    """FAILURE: invocations failed with it. REPORTED: the function said so itself and went on."""
+
+    FAILURE = 0
+    REPORTED = 1
 
 
 class Side(IntEnum):
@@ -81,6 +119,7 @@ class Invocation(NamedTuple):
     duration_ns: int
     finished: bool
     result: int
+    span_result: int
     cold_start: bool
     init_ns: int | None
     memory_mb: int | None
@@ -92,6 +131,60 @@ class Invocation(NamedTuple):
     services: str
     calls: int
     call_errors: int
+    initialization: int | None = None
+    restore_ns: int | None = None
+    reported_ns: int | None = None
+    architecture: str | None = None
+    reported_issues: int = 0
+    batch_size: int | None = None
+    batch_failed: int | None = None
+
+    @property
+    def ran_ns(self) -> int:
+        """How long it ran: the platform's word where its end was not seen."""
+        return self.duration_ns if self.finished or self.reported_ns is None else self.reported_ns
+
+
+class Report(NamedTuple):
+    """What the platform says of an invocation, of its environment's INIT or of the restore before it.
+
+    It names its invocation by request id, and by trace and span where the sender knows them.
+    """
+
+    request_id: str  # "": none
+    kind: int
+    time_ns: int  # when it was made: after the invocation's end
+    status: int
+    function: str  # name, "" where unknown
+    region: str
+    trace_id: bytes | None
+    span_id: int | None
+    started_ns: int | None  # of that span
+    error_type: str
+    duration_ns: int | None
+    billed_ms: int | None
+    memory_mb: int | None
+    max_memory_mb: int | None
+    init_ns: int | None
+    restore_ns: int | None
+
+
+class Unfinished(NamedTuple):
+    """An invocation that was running when it was last heard of, and what it waited for."""
+
+    started_ns: int
+    span_id: int
+    deadline_ns: int | None
+    culprit: str | None
+    calls: bytes  # of its open calls: started_ns and span_id of each, as two big-endian integers of eight bytes
+
+
+class Tag(NamedTuple):
+    started_ns: int
+    span_id: int
+    key: str
+    value: str
+    function_id: int
 
 
 class Call(NamedTuple):
@@ -104,6 +197,11 @@ class Call(NamedTuple):
     duration_ns: int
     finished: bool
     error_type: str | None
+
+    @property
+    def running(self) -> bool:
+        """It was open at a checkpoint, and how it ends is not known yet."""
+        return not self.finished and self.error_type is None
 
 
 class LinkKey(NamedTuple):
@@ -131,6 +229,7 @@ class Issue(NamedTuple):
     message: str
     culprit: str | None
     seen_ms: int
+    kind: int = IssueKind.FAILURE
 
 
 class Occurrence(NamedTuple):
@@ -154,10 +253,14 @@ class Facts:
     links: list[Link] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     occurrences: list[Occurrence] = field(default_factory=list)
+    unfinished: list[Unfinished] = field(default_factory=list)
+    tags: list[Tag] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
     dropped_links: int = 0  # link keys and span links beyond MAX_LINKS
 
     @property
     def size(self) -> int:
         """About how many bytes this holds in memory."""
         rows = len(self.invocations) + len(self.calls) + len(self.link_keys) + len(self.links) + len(self.occurrences)
+        rows += len(self.tags) + len(self.reports)
         return len(self.export.body) + rows * ROW_BYTES

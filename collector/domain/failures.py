@@ -12,6 +12,10 @@ from collector.domain.spans import Value, pick_attributes
 from collector.domain.values import first_text, text
 
 TIMEOUT_TYPE = "Sandbox.Timedout"  # AWS's own error type of a timed-out invocation
+CRASH_TYPE = "Runtime.ExitError"  # AWS's own of a process that ended before the handler did
+MEMORY_TYPE = "Runtime.OutOfMemory"
+UNFINISHED = "Unfinished"  # the error of a call that never returned
+CRASH_MESSAGE = "The process ended without a word: its last sign of life came before its deadline, and no end followed."
 _EXCEPTION = frozenset({"exception.type", "exception.message", "exception.stacktrace"})
 _STATUS_CODES = frozenset({"http.response.status_code", "http.status_code", "rpc.grpc.status_code"})
 
@@ -24,19 +28,29 @@ class Failure(NamedTuple):
 
 
 def result_of(invocation: SpanFacts) -> Result:
-    """A span still open shortly before its deadline counts as timed out until its end arrives."""
-    if text(invocation.attributes.get("error.type")) == TIMEOUT_TYPE or not invocation.finished:
+    """What the span itself says. One that is open shortly before its deadline counts as timed out, one that is open
+    at a checkpoint runs, until its end arrives."""
+    attributes = invocation.attributes
+    if attributes.get("clew.lambda.phase") == "init":
+        return Result.INIT_FAILED
+    named = text(attributes.get("error.type"))
+    if named == TIMEOUT_TYPE:
         return Result.TIMEOUT
-    return Result.ERROR if invocation.failed else Result.OK
+    if not invocation.finished and not named and not invocation.failed:
+        return Result.RUNNING
+    return Result.ERROR if invocation.failed or not invocation.finished else Result.OK
 
 
 def call_error(call: SpanFacts) -> str | None:
-    """What a call's failure is called; None for a call that succeeded."""
+    """What a call's failure is called; None for a call that succeeded, or that runs within an invocation that runs."""
     if not call.failed and call.finished:
         return None
     named = text(call.attributes.get("error.type"))
-    if named or not call.finished:
-        return named or "Unfinished"
+    if not call.finished and not named:
+        running = call.owner is not None and result_of(call.owner) is Result.RUNNING
+        return None if running else UNFINISHED
+    if named:
+        return named
     if type := text(_last_exception(call).get("exception.type")):
         return short_type(type)
     return first_text(pick_attributes(call.span.attributes, _STATUS_CODES), *sorted(_STATUS_CODES)) or "Error"
@@ -46,9 +60,8 @@ def describe_failure(invocation: SpanFacts, result: Result) -> Failure:
     """What an invocation that did not end well is to be called."""
     calls = sorted(invocation.calls, key=lambda call: (call.started_ns, call.span_id))
     if result is Result.TIMEOUT:
-        hanging = next((call for call in reversed(calls) if not call.finished), None)
         message = first_line(text(invocation.span.status.message, 4_000)) or "Task timed out"
-        return Failure("Timeout", message, hanging.name if hanging is not None else None, ())
+        return Failure("Timeout", message, open_call(invocation), ())
     exception = _last_exception(invocation)
     full_type = text(exception.get("exception.type")) or text(invocation.attributes.get("error.type")) or "Error"
     message = text(exception.get("exception.message"), 4_000) or text(invocation.span.status.message, 4_000)
@@ -62,6 +75,12 @@ def describe_failure(invocation: SpanFacts, result: Result) -> Failure:
     if culprit is None and frames:
         culprit = f"{frames[0].path} in {frames[0].where}" if frames[0].where else frames[0].path
     return Failure(type, first_line(message), culprit, frames)
+
+
+def open_call(invocation: SpanFacts) -> str | None:
+    """The name of the call that it waits for: of several open ones the last."""
+    calls = [call for call in invocation.calls if not call.finished]
+    return max(calls, key=lambda call: (call.started_ns, call.span_id)).name if calls else None
 
 
 def _last_exception(item: SpanFacts) -> dict[str, Value]:

@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, TypeVar
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from collector.domain import reports
+from collector.domain.annotations import ISSUE_MARK, TAG_MARK
 from collector.domain.errors import MalformedExport
-from collector.domain.facts import MAX_LINKS, Export, Facts, Signal
+from collector.domain.facts import MAX_LINKS, Export, Facts, Report, Signal
 from collector.domain.functions import RESOURCE_ATTRIBUTES
 from collector.domain.ids import export_id, span_number
 from collector.domain.invocations import SPAN_ATTRIBUTES, read_process
 from collector.domain.prices import PriceTable, default_prices
 from collector.domain.span_facts import SpanFacts
-from collector.domain.spans import STATUS_ERROR, Value, pick_attributes
-from collector.domain.values import flag, text
+from collector.domain.spans import STATUS_ERROR, Value, pick_attributes, read_value
+from collector.domain.values import flag, text, whole
 
 if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -39,6 +42,9 @@ FUTURE_NS = 86_400_000_000_000  # a sender's clock may be a day ahead, no more
 MAX_DURATION_NS = 86_400_000_000_000
 _MAX_CACHED_RESOURCE = 4_096  # bytes
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+_REPORT_ATTRIBUTES = frozenset({"faas.invocation_id", "clew.invocation.start"})
+_NO_LINE = "each needs a trace id of 16 bytes and a time since 2015"
+_NO_REPORT = "a platform's report needs a type, a record, the id of its request or its span, and a time since 2015"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,14 @@ def read_traces(body: bytes, *, received_ms: int, prices: PriceTable | None = No
                 _remove(scope_spans.spans, refused)
         if spans:
             taken += len(spans)
-            read_process(facts, _read_resource(resource), spans, prices or default_prices())
+            read_process(
+                facts,
+                _read_resource(resource),
+                spans,
+                prices or default_prices(),
+                tagged=TAG_MARK in body,
+                reporting=ISSUE_MARK in body,
+            )
     if rejected:
         body = request.SerializeToString()
     facts.export = Export(export_id(earliest if taken else 0, body), Signal.TRACES, taken, received_ms, body)
@@ -92,34 +105,64 @@ def read_traces(body: bytes, *, received_ms: int, prices: PriceTable | None = No
 
 
 def read_logs(body: bytes, *, received_ms: int) -> Intake:
-    """Reads an ExportLogsServiceRequest. Records without a trace id are refused: no page could show them.
+    """Reads an ExportLogsServiceRequest.
 
+    Records without a trace id are refused, as no page could show them. Those of the scope `clew.telemetry` are no lines
+    but what the platform says of invocations; they need the id of a request or a span.
     Raises MalformedExport for bytes that are no such message.
     """
     request = ExportLogsServiceRequest()
     _parse(request, body)
     facts = Facts(Export(b"", Signal.LOGS, 0, received_ms, b""))
     latest = received_ms * 1_000_000 + FUTURE_NS
-    rejected, taken, earliest = 0, 0, latest
+    rejected, taken, earliest, reason = 0, 0, latest, ""
     for resource_logs in request.resource_logs:
         for scope_logs in resource_logs.scope_logs:
+            reporting = scope_logs.scope.name == reports.SCOPE
             refused = []
             for index, record in enumerate(scope_logs.log_records):
                 time, trace_id = record.time_unix_nano or record.observed_time_unix_nano, record.trace_id
-                if len(trace_id) != 16 or trace_id == _NO_TRACE or not EARLIEST_NS <= time <= latest:
+                report = _read_report(record, resource_logs.resource, time) if reporting else None
+                if report is not None:
+                    time = report.time_ns
+                named = report is not None if reporting else len(trace_id) == 16 and trace_id != _NO_TRACE
+                if not named or not EARLIEST_NS <= time <= latest:
                     refused.append(index)
+                    reason = reason or (_NO_REPORT if reporting else _NO_LINE)
                     continue
                 taken += 1
                 earliest = min(earliest, time)
-                facts.traces.add(trace_id)
+                if report is not None:
+                    facts.reports.append(report)
+                else:
+                    facts.traces.add(trace_id)
             if refused:
                 rejected += len(refused)
                 _remove(scope_logs.log_records, refused)
     if rejected:
         body = request.SerializeToString()
     facts.export = Export(export_id(earliest if taken else 0, body), Signal.LOGS, taken, received_ms, body)
-    reason = f"{rejected} log record(s) refused: each needs a trace id of 16 bytes and a time since 2015"
-    return Intake(facts, rejected, reason if rejected else "")
+    return Intake(facts, rejected, f"{rejected} log record(s) refused: {reason}" if rejected else "")
+
+
+def _read_report(record: LogRecord, sender: Resource, time_ns: int) -> Report | None:
+    """What a record of the Telemetry API's scope says; None where it is no report or names no invocation."""
+    event = reports.read_body(read_value(record.body))
+    if event is None:
+        return None
+    attributes = pick_attributes(record.attributes, _REPORT_ATTRIBUTES)
+    described = _read_resource(sender)
+    known = len(record.trace_id) == 16 and len(record.span_id) == 8 and any(record.trace_id) and any(record.span_id)
+    return reports.read_report(
+        event,
+        time_ns=time_ns,
+        function=text(described.get("faas.name")),
+        region=text(described.get("cloud.region"), 64),
+        request_id=text(attributes.get("faas.invocation_id"), 128),
+        trace_id=record.trace_id if known else None,
+        span_id=span_number(record.span_id) if known else None,
+        started_ns=whole(attributes.get("clew.invocation.start")) if known else None,
+    )
 
 
 def _parse(request: ExportTraceServiceRequest | ExportLogsServiceRequest, body: bytes) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 
 from collector.domain import calls as call_targets
 from collector.domain import issues
+from collector.domain.annotations import read_issues, read_tags
 from collector.domain.facts import (
+    FAILED,
     MAX_LINKS,
     Call,
     Facts,
     Function,
+    Initialization,
     Invocation,
     Issue,
     Link,
@@ -18,24 +22,34 @@ from collector.domain.facts import (
     Occurrence,
     Result,
     Side,
+    Unfinished,
 )
-from collector.domain.failures import call_error, describe_failure, result_of
+from collector.domain.failures import call_error, describe_failure, open_call, result_of
 from collector.domain.functions import describe_function, is_lambda
 from collector.domain.ids import hash63, span_number
 from collector.domain.links import is_pointer
 from collector.domain.prices import PriceTable
 from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
-from collector.domain.triggers import trigger_of
-from collector.domain.values import first_text, flag, number, texts, whole
+from collector.domain.triggers import Trigger, trigger_of
+from collector.domain.values import first_text, flag, number, text, texts, whole
 
 # Of one link key: `s3-object:`, a bucket's name of 63 and a key of 1,024 fit.
 MAX_LINK_KEY_LENGTH = 1_200
 MAX_INIT_MS = 900_000
+MAX_BATCH = 1_000_000  # records; Lambda delivers 10,000 at most
+MAX_OPEN_CALLS = 64  # that are remembered of an invocation that runs
+MAX_RUN_NS = 86_400_000_000_000  # a deadline that is further away is none
+LONGEST_INVOCATION_NS = 900_000_000_000  # that Lambda allows
 SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
     "aws.lambda.invoked_arn",
+    "clew.batch.failed",
+    "clew.batch.size",
+    "clew.lambda.deadline",
     "clew.lambda.init_duration",
+    "clew.lambda.initialization_type",
     "clew.lambda.max_memory_used",
+    "clew.lambda.phase",
     "clew.lambda.timeout",
     "clew.link.keys",
     "clew.trigger.resource",
@@ -52,12 +66,29 @@ SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
 }
 _OUTGOING = frozenset({CLIENT, PRODUCER})
 _INCOMING = frozenset({SERVER, CONSUMER})
+_NO_TRIGGER = Trigger("", None)  # what would have been invoked is not known before the handler runs
+_COLD = frozenset({None, Initialization.ON_DEMAND})
+_INITIALIZATIONS = {
+    "on-demand": Initialization.ON_DEMAND,
+    "provisioned-concurrency": Initialization.PROVISIONED,
+    "snap-start": Initialization.SNAP_START,
+    "proactive": Initialization.PROACTIVE,
+}
 
 
 def read_process(
-    facts: Facts, resource: Mapping[str, Value], received: Iterable[SpanFacts], prices: PriceTable
+    facts: Facts,
+    resource: Mapping[str, Value],
+    received: Iterable[SpanFacts],
+    prices: PriceTable,
+    *,
+    tagged: bool = True,
+    reporting: bool = True,
 ) -> None:
-    """Adds to `facts` what the spans of one OTLP resource say."""
+    """Adds to `facts` what the spans of one OTLP resource say.
+
+    `tagged` and `reporting` are false where the request holds no tags and no issues, and none need be looked for.
+    """
     spans = connect(received)
     in_lambda = is_lambda(resource)
     invocations = [item for item in spans if _is_invocation(item, in_lambda)]
@@ -71,7 +102,13 @@ def read_process(
         if item.owner is not None and item.kind not in _OUTGOING and item.span.links:
             _read_span_links(facts, item, item.owner)
     for item in invocations:
-        _read_invocation(facts, item, function, prices)
+        if tagged:
+            facts.tags.extend(read_tags(item, function.id))
+        reported = read_issues(item, function.id) if reporting and item.span.events else []
+        _read_invocation(facts, item, function, prices, len(reported))
+        for issue, occurrence in reported:
+            facts.issues.append(issue)
+            facts.occurrences.append(occurrence)
     release(spans)
 
 
@@ -133,11 +170,14 @@ def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function) ->
         _read_link_keys(facts, item, Side.PRODUCED)
 
 
-def _read_invocation(facts: Facts, item: SpanFacts, function: Function, prices: PriceTable) -> None:
+def _read_invocation(
+    facts: Facts, item: SpanFacts, function: Function, prices: PriceTable, reported_issues: int
+) -> None:
     attributes = item.attributes
     result = result_of(item)
     request_id = _request_id(item) or None
-    cold_start = flag(attributes.get("faas.coldstart"))
+    initialization = _INITIALIZATIONS.get(text(attributes.get("clew.lambda.initialization_type"), 32))
+    cold_start = flag(attributes.get("faas.coldstart")) and initialization in _COLD
     init_ns = _init_ns(attributes) if cold_start else None
     billed_ms = cost_pd = None
     if function.kind == "lambda":
@@ -154,10 +194,11 @@ def _read_invocation(facts: Facts, item: SpanFacts, function: Function, prices: 
             architecture=function.architecture,
         )
         billed_ms, cost_pd = price.billed_ms, price.cost_pd
-    trigger = trigger_of(attributes, item.kind, function.region)
+    trigger = _NO_TRIGGER if result is Result.INIT_FAILED else trigger_of(attributes, item.kind, function.region)
     if trigger.resource is not None:
         facts.resources.append(trigger.resource)
     used = whole(attributes.get("clew.lambda.max_memory_used"))
+    batch_size, batch_failed = _batch(attributes)
     facts.invocations.append(
         Invocation(
             started_ns=item.started_ns,
@@ -168,6 +209,7 @@ def _read_invocation(facts: Facts, item: SpanFacts, function: Function, prices: 
             duration_ns=item.duration_ns,
             finished=item.finished,
             result=result,
+            span_result=result,
             cold_start=cold_start,
             init_ns=init_ns,
             memory_mb=function.memory_mb,
@@ -178,18 +220,46 @@ def _read_invocation(facts: Facts, item: SpanFacts, function: Function, prices: 
             trigger_resource_id=trigger.resource.id if trigger.resource is not None else None,
             services=_services(item),
             calls=len(item.calls),
-            call_errors=sum(call.failed or not call.finished for call in item.calls),
+            call_errors=sum(call_error(call) is not None for call in item.calls),
+            initialization=initialization,
+            architecture=function.architecture,
+            reported_issues=reported_issues,
+            batch_size=batch_size,
+            batch_failed=batch_failed,
         )
     )
+    if result is Result.RUNNING:
+        facts.unfinished.append(_unfinished(item, function))
     if request_id is not None and function.kind == "lambda":
         facts.link_keys.append(_link_key(f"lambda:{request_id}", item, Side.CONSUMED))
     _read_link_keys(facts, item, Side.CONSUMED)
-    if result is not Result.OK:
+    if result in FAILED:
         failure = describe_failure(item, result)
         issue_id = issues.fingerprint(function.id, failure.type, failure.message, failure.frames)
         seen_ms = item.started_ns // 1_000_000
         facts.issues.append(Issue(issue_id, function.id, failure.type, failure.message, failure.culprit, seen_ms))
         facts.occurrences.append(Occurrence(issue_id, item.started_ns, item.number, item.trace_id))
+
+
+def _unfinished(item: SpanFacts, function: Function) -> Unfinished:
+    """Where the span names no deadline, a Lambda function's is as late as its time limit allows."""
+    deadline_ns = whole(item.attributes.get("clew.lambda.deadline"))
+    if deadline_ns is None and function.kind == "lambda":
+        limit_ns = (function.timeout_ms or 0) * 1_000_000 or LONGEST_INVOCATION_NS
+        deadline_ns = item.started_ns + limit_ns
+    if deadline_ns is not None:
+        deadline_ns = min(max(deadline_ns, item.started_ns), item.started_ns + MAX_RUN_NS)
+    waiting = [call for call in item.calls if not call.finished][:MAX_OPEN_CALLS]
+    packed = b"".join(struct.pack(">qq", call.started_ns, call.number) for call in waiting)
+    return Unfinished(item.started_ns, item.number, deadline_ns, open_call(item), packed)
+
+
+def _batch(attributes: Mapping[str, Value]) -> tuple[int | None, int | None]:
+    """How many records were delivered and how many of them the handler gave back; None where the span does not say."""
+    size = whole(attributes.get("clew.batch.size"))
+    failed = attributes.get("clew.batch.failed")
+    given_back = min(len(failed), MAX_BATCH) if isinstance(failed, list) else None
+    return (min(size, MAX_BATCH) if size is not None else None), given_back
 
 
 def _init_ns(attributes: Mapping[str, Value]) -> int | None:

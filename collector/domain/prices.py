@@ -61,17 +61,40 @@ class PriceTable:
         Billed time is rounded up to the next millisecond, at least one, and the memory is the configured size, as on
         AWS's bill. No architecture stands for x86_64, Lambda's default; one that has no price gives no cost.
         """
-        period = next((period for period in self.periods if started_ns >= period.from_ns), None)
+        period = self._period(started_ns)
         billed_ns = duration_ns + (init_ns or 0 if period is not None and period.bills_init else 0)
         billed_ms = max(1, -(-billed_ns // 1_000_000))
-        regional = period.regions.get(region) if period is not None else None
-        if regional is None or not memory_mb:
-            return Price(billed_ms, None)
-        gb_second = regional.gb_second.get(architecture or "x86_64")
-        if gb_second is None:
-            return Price(billed_ms, None)
-        dollars = regional.request + Decimal(memory_mb) / 1024 * Decimal(billed_ms) / 1000 * gb_second
-        return Price(billed_ms, int((dollars * PICODOLLARS).to_integral_value(ROUND_HALF_EVEN)))
+        return Price(billed_ms, _cost(period, billed_ms, memory_mb, region, architecture))
+
+    def cost(
+        self,
+        *,
+        started_ns: int,
+        billed_ms: int | None,
+        memory_mb: int | None,
+        region: str,
+        architecture: str | None,
+    ) -> int | None:
+        """Picodollars for time that AWS itself says it billed, INIT and restore included. None as in `Price`."""
+        if billed_ms is None:
+            return None
+        return _cost(self._period(started_ns), billed_ms, memory_mb, region, architecture)
+
+    def _period(self, started_ns: int) -> Period | None:
+        return next((period for period in self.periods if started_ns >= period.from_ns), None)
+
+
+def _cost(
+    period: Period | None, billed_ms: int, memory_mb: int | None, region: str, architecture: str | None
+) -> int | None:
+    regional = period.regions.get(region) if period is not None else None
+    if regional is None or not memory_mb:
+        return None
+    gb_second = regional.gb_second.get(architecture or "x86_64")
+    if gb_second is None:
+        return None
+    dollars = regional.request + Decimal(memory_mb) / 1024 * Decimal(billed_ms) / 1000 * gb_second
+    return int((dollars * PICODOLLARS).to_integral_value(ROUND_HALF_EVEN))
 
 
 def load_prices(path: Path = DEFAULT_TABLE) -> PriceTable:

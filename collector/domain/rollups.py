@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from collector.domain.facts import Call, Direction, Invocation, Occurrence, Result
+from collector.domain.facts import FAILED, Call, Direction, Invocation, Occurrence, Result
 from collector.domain.histogram import bucket_of
 
 RESOLUTIONS = (60, 3600)  # seconds
@@ -42,7 +42,10 @@ class IssueSum:
 
 @dataclass(slots=True)
 class Rollups:
-    """Sums to add to what the tables hold. `weight` -1 takes back what a replaced row had added."""
+    """Sums to add to what the tables hold. `weight` -1 takes back what a replaced row had added.
+
+    What still runs is counted once it has ended, so that no average is of durations that are not over.
+    """
 
     functions: dict[FunctionKey, FunctionSum] = field(default_factory=dict)
     function_durations: Counter[tuple[int, int, int, int]] = field(default_factory=Counter)
@@ -51,8 +54,12 @@ class Rollups:
     issues: dict[IssueKey, IssueSum] = field(default_factory=dict)
 
     def add_invocation(self, row: Invocation, weight: int = 1) -> None:
-        failed = int(row.result != Result.OK)
-        bucket = bucket_of(row.duration_ns)
+        result = row.result
+        if result == Result.RUNNING:
+            return
+        failed = int(result in FAILED)
+        ran_ns = row.ran_ns
+        bucket = bucket_of(ran_ns)
         for resolution, start_s in bucket_starts(row.started_ns):
             key = (row.function_id, resolution, start_s)
             total = self.functions.get(key)
@@ -61,7 +68,7 @@ class Rollups:
             total.invocations += weight
             total.errors += weight * failed
             total.cold_starts += weight * row.cold_start
-            total.duration_us += weight * (row.duration_ns // 1_000)
+            total.duration_us += weight * (ran_ns // 1_000)
             total.max_memory_mb = max(total.max_memory_mb, row.max_memory_mb or 0)
             total.cost_pd += weight * (row.cost_pd or 0)
             total.unpriced += weight * (row.cost_pd is None)
@@ -71,6 +78,8 @@ class Rollups:
                 self._add_edge(edge, weight, weight * failed, 0)
 
     def add_call(self, row: Call, weight: int = 1) -> None:
+        if row.running:
+            return
         bucket = bucket_of(row.duration_ns)
         for resolution, start_s in bucket_starts(row.started_ns):
             edge = (row.function_id, row.resource_id, int(Direction.CALLS), resolution, start_s)

@@ -8,60 +8,28 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from collector.domain.facts import Call, Facts, Function, Invocation, Issue, Occurrence, Resource, Result
+from collector.domain.facts import Call, Facts, Function, Invocation, Resource, Result
+from collector.domain.prices import PriceTable, default_prices
 from collector.domain.rollups import Rollups
 from collector.store import statements, tables
 from collector.store.codec import Codec, compress
-from collector.store.statements import Conflict, adding, larger, smaller, write, write_new
+from collector.store.issue_rows import SpanKey, latest, take_back, write_issues
+from collector.store.outcomes import change_outcomes
+from collector.store.platform_reports import join_reports
+from collector.store.rollup_rows import write_rollups
+from collector.store.statements import Conflict, delete_by_key, larger, smaller, update, write, write_new
 
 T = TypeVar("T", Invocation, Call)
-SpanKey = tuple[int, int]  # started_ns, span_id
-
-_FUNCTION_STATS = Conflict(
-    (
-        *adding(
-            tables.function_stats,
-            "invocations",
-            "errors",
-            "cold_starts",
-            "duration_us",
-            "cost_pd",
-            "unpriced",
-        ).updates,
-        larger(tables.function_stats, "max_memory_mb"),
-    )
-)
-_FUNCTION_DURATIONS = adding(tables.function_durations, "count")
-_EDGE_STATS = adding(tables.edge_stats, "calls", "errors", "duration_us")
-_EDGE_DURATIONS = adding(tables.edge_durations, "count")
-_ISSUE_STATS = adding(tables.issue_stats, "occurrences", "cost_pd")
-
-
-def _latest(table: str, column: str, clock: str) -> str:
-    """The value of whichever row was seen last; an unknown value never replaces a known one."""
-    old, new = f"{table}.{column}", f"excluded.{column}"
-    return (
-        f"{column} = CASE WHEN excluded.{clock} >= {table}.{clock} "
-        f"THEN COALESCE({new}, {old}) ELSE COALESCE({old}, {new}) END"
-    )
-
 
 _FUNCTIONS = Conflict(
     (
-        *(_latest("functions", name, "updated_ms") for name in ("runtime", "architecture", "memory_mb", "timeout_ms")),
+        *(latest("functions", name, "updated_ms") for name in ("runtime", "architecture", "memory_mb", "timeout_ms")),
         smaller(tables.functions, "first_seen_ms"),
         larger(tables.functions, "updated_ms"),
     )
 )
 _RESOURCES = Conflict(("arn = COALESCE(resources.arn, excluded.arn)",))
-_ISSUES = Conflict(
-    (
-        _latest("issues", "message", "last_seen_ms"),
-        _latest("issues", "culprit", "last_seen_ms"),
-        smaller(tables.issues, "first_seen_ms"),
-        larger(tables.issues, "last_seen_ms"),
-    )
-)
+_UNFINISHED = Conflict(tuple(f"{name} = excluded.{name}" for name in ("deadline_ns", "culprit", "calls")))
 
 
 class Seen:
@@ -108,19 +76,19 @@ class Seen:
         self._new_resources.clear()
 
 
-def write_facts(connection: Connection, group: Sequence[Facts], seen: Seen) -> None:
+def write_facts(
+    connection: Connection, group: Sequence[Facts], seen: Seen, *, prices: PriceTable | None = None
+) -> None:
     """Writes all facts of the group within the connection's transaction.
 
     An export that is stored already changes nothing. A span that is stored already changes nothing either, unless it
-    was stored unfinished and comes finished: then it takes the old one's place, in the rollups too.
+    was stored unfinished and comes finished, or later unfinished: then it takes the old one's place, in the rollups
+    too. What the platform reports of an invocation corrects its row and what it had added to the rollups.
     """
     new = _write_exports(connection, group)
     if not new:
         return
     rollups = Rollups()
-    invocations = _write_invocations(connection, new, rollups)
-    _write_calls(connection, new, rollups)
-    _write_issues(connection, new, invocations, rollups)
     functions = _newest_functions(row for facts in new for row in facts.functions)
     write(
         connection,
@@ -128,60 +96,16 @@ def write_facts(connection: Connection, group: Sequence[Facts], seen: Seen) -> N
         [(*row[:9], row.seen_ms, row.seen_ms) for row in seen.new_functions(functions)],
         _FUNCTIONS,
     )
+    traces = {trace for facts in new for trace in facts.traces}
+    traces |= _write_invocations(connection, new, rollups, prices or default_prices())
     resources = {row.id: row for facts in new for row in sorted(facts.resources, key=lambda row: row.arn or "")}
     write(connection, tables.resources, seen.new_resources(resources.values()), _RESOURCES)
     write(connection, tables.link_keys, {tuple(row) for facts in new for row in facts.link_keys})
     write(connection, tables.links, {(*row, False) for facts in new for row in facts.links})
     write(connection, tables.trace_exports, {(trace, facts.export.id) for facts in new for trace in facts.traces})
     token = time.time_ns()
-    write(connection, tables.stitch_queue, {(token, trace) for facts in new for trace in facts.traces})
+    write(connection, tables.stitch_queue, {(token, trace) for trace in traces})
     write_rollups(connection, rollups)
-
-
-def write_rollups(connection: Connection, rollups: Rollups) -> None:
-    """Adds the sums to the rollup tables."""
-    write(
-        connection,
-        tables.function_stats,
-        [
-            (
-                *key,
-                total.invocations,
-                total.errors,
-                total.cold_starts,
-                total.duration_us,
-                total.max_memory_mb,
-                total.cost_pd,
-                total.unpriced,
-            )
-            for key, total in rollups.functions.items()
-        ],
-        _FUNCTION_STATS,
-    )
-    write(
-        connection,
-        tables.function_durations,
-        [(*key, count) for key, count in rollups.function_durations.items() if count],
-        _FUNCTION_DURATIONS,
-    )
-    write(
-        connection,
-        tables.edge_stats,
-        [(*key, total.calls, total.errors, total.duration_us) for key, total in rollups.edges.items()],
-        _EDGE_STATS,
-    )
-    write(
-        connection,
-        tables.edge_durations,
-        [(*key, count) for key, count in rollups.edge_durations.items() if count],
-        _EDGE_DURATIONS,
-    )
-    write(
-        connection,
-        tables.issue_stats,
-        [(*key, total.occurrences, total.cost_pd) for key, total in rollups.issues.items()],
-        _ISSUE_STATS,
-    )
 
 
 def _write_exports(connection: Connection, group: Sequence[Facts]) -> list[Facts]:
@@ -195,23 +119,52 @@ def _write_exports(connection: Connection, group: Sequence[Facts]) -> list[Facts
     return [facts for id, facts in by_id.items() if (id,) in written]
 
 
-def _write_invocations(connection: Connection, group: Sequence[Facts], rollups: Rollups) -> dict[SpanKey, Invocation]:
-    """Returns the rows that are in the table now because of this group: the new ones and those that replaced one."""
-    rows = _finished_first(row for facts in group for row in facts.invocations)
+def _write_invocations(
+    connection: Connection, group: Sequence[Facts], rollups: Rollups, prices: PriceTable
+) -> set[bytes]:
+    """Writes invocations, calls and all that is said of them. Returns the traces whose invocations changed by what the
+    platform reports."""
+    rows = _best(row for facts in group for row in facts.invocations)
     written = write_new(connection, tables.invocations, list(rows.values()))
     replaced = _replace(connection, tables.invocations.name, Invocation, rows, written)
+    # The rows that are in the table now because of this group: the new ones and those that replaced one.
+    current = {key: row for key, row in rows.items() if key in written or key in replaced}
     for old in replaced.values():
         rollups.add_invocation(old, -1)
-    if replaced:
-        _take_back_issues(connection, replaced, rollups)
-    current = {key: row for key, row in rows.items() if key in written or key in replaced}
     for row in current.values():
         rollups.add_invocation(row)
-    return current
+    _write_calls(connection, group, rollups)
+    if replaced:
+        take_back(connection, replaced, rollups)
+        for table in (tables.invocation_tags, tables.unfinished):
+            delete_by_key(connection, table, replaced.keys(), ("started_ns", "span_id"))
+    # A span may come several times in one group: only what is said beside the version that is stored counts.
+    own = [
+        (facts, {key for row in facts.invocations if current.get(key := (row.started_ns, row.span_id)) is row})
+        for facts in group
+        if facts.occurrences or facts.tags or facts.unfinished
+    ]
+    write_issues(connection, own, current, rollups)
+    write(
+        connection,
+        tables.invocation_tags,
+        {row[:3]: row for facts, keys in own for row in facts.tags if row[:2] in keys}.values(),
+    )
+    open_ones = {row[:2]: row for facts, keys in own for row in facts.unfinished if row[:2] in keys}
+    write(connection, tables.unfinished, open_ones.values(), _UNFINISHED)
+    changes = join_reports(
+        connection,
+        [report for facts in group for report in facts.reports],
+        current,
+        replaced.keys(),
+        received_ms=group[0].export.received_ms,
+        prices=prices,
+    )
+    return change_outcomes(connection, changes, rollups) if changes else set()
 
 
 def _write_calls(connection: Connection, group: Sequence[Facts], rollups: Rollups) -> None:
-    rows = _finished_first(row for facts in group for row in facts.calls)
+    rows = _best(row for facts in group for row in facts.calls)
     written = write_new(connection, tables.calls, list(rows.values()))
     replaced = _replace(connection, tables.calls.name, Call, rows, written)
     for old in replaced.values():
@@ -221,81 +174,42 @@ def _write_calls(connection: Connection, group: Sequence[Facts], rollups: Rollup
             rollups.add_call(row)
 
 
-def _finished_first(rows: Iterable[T]) -> dict[SpanKey, T]:
-    """One row for each span: of several the finished one, or else the first."""
+def _best(rows: Iterable[T]) -> dict[SpanKey, T]:
+    """One row for each span: of several the first finished one, or else the one that was open longest."""
     best: dict[SpanKey, T] = {}
     for row in rows:
         key = (row.started_ns, row.span_id)
-        if key not in best or (row.finished and not best[key].finished):
+        known = best.get(key)
+        if known is None or (not known.finished and _completeness(row) > _completeness(known)):
             best[key] = row
     return best
+
+
+def _completeness(row: Invocation | Call) -> tuple[bool, int, bool]:
+    """Which of two versions of one span says more. What was worked out since is left out: that holds for both."""
+    known = row.span_result != Result.RUNNING if isinstance(row, Invocation) else row.error_type is not None
+    return row.finished, row.duration_ns, known
 
 
 def _replace(
     connection: Connection, table: str, shape: type[T], rows: dict[SpanKey, T], written: set[statements.Row]
 ) -> dict[SpanKey, T]:
-    """Puts finished rows in the place of unfinished ones, and returns those that were there before."""
-    candidates = [key for key, row in rows.items() if key not in written and row.finished]
+    """Puts rows that say more in the place of unfinished ones, and returns those that were there before."""
+    candidates = [key for key in rows if key not in written]
     if not candidates:
         return {}
-    columns = ", ".join(shape._fields)
-    lock = "" if connection.dialect.name == "sqlite" else "FOR UPDATE"
+    lock = "" if connection.dialect.name == "sqlite" else "ORDER BY started_ns, span_id FOR UPDATE"
     stored = statements.select_by_key(
-        connection, tables.metadata.tables[table], columns, sorted(candidates), suffix=f"AND finished = false {lock}"
+        connection,
+        tables.metadata.tables[table],
+        ", ".join(shape._fields),
+        sorted(candidates),
+        suffix=f"AND finished = false {lock}",
     )
     old = {(row[0], row[1]): shape(*row) for row in stored}
-    statements.delete_by_key(connection, tables.metadata.tables[table], old.keys())
-    write(connection, tables.metadata.tables[table], [rows[key] for key in old])
+    old = {key: row for key, row in old.items() if _completeness(rows[key]) > _completeness(row)}
+    update(connection, tables.metadata.tables[table], [rows[key] for key in old])
     return old
-
-
-def _take_back_issues(connection: Connection, replaced: dict[SpanKey, Invocation], rollups: Rollups) -> None:
-    """An invocation that ended after all did not time out: its occurrence goes, and what it added to its issue."""
-    traces = sorted({(row.trace_id,) for row in replaced.values()})
-    stored = statements.select_by_key(
-        connection,
-        tables.issue_occurrences,
-        "issue_id, started_ns, span_id, trace_id",
-        traces,
-        key_columns=("trace_id",),
-    )
-    gone = [row for row in (Occurrence(*row) for row in stored) if (row.started_ns, row.span_id) in replaced]
-    statements.delete_by_key(connection, tables.issue_occurrences, [(row[0], row[1], row[2]) for row in gone])
-    for row in gone:
-        rollups.add_occurrence(row, replaced[row.started_ns, row.span_id].cost_pd, -1)
-
-
-def _write_issues(
-    connection: Connection, group: Sequence[Facts], invocations: dict[SpanKey, Invocation], rollups: Rollups
-) -> None:
-    occurrences: dict[SpanKey, Occurrence] = {}
-    for facts in group:
-        # A span may come twice in one group, unfinished and finished: what the stored one's facts say counts.
-        stored = {
-            (row.started_ns, row.span_id)
-            for row in facts.invocations
-            if row.result != Result.OK and invocations.get((row.started_ns, row.span_id)) is row
-        }
-        for occurrence in facts.occurrences:
-            if (key := (occurrence.started_ns, occurrence.span_id)) in stored:
-                occurrences[key] = occurrence
-    wanted = {row.issue_id for row in occurrences.values()}
-    issues: dict[int, tuple[Issue, int]] = {}
-    for facts in group:
-        for issue in facts.issues:
-            if issue.id in wanted:
-                latest, first_seen_ms = issues.get(issue.id, (issue, issue.seen_ms))
-                newer = issue if (issue.seen_ms, issue.message) > (latest.seen_ms, latest.message) else latest
-                issues[issue.id] = (newer, min(first_seen_ms, issue.seen_ms))
-    write(
-        connection,
-        tables.issues,
-        [(*issue[:5], first_seen_ms, issue.seen_ms, "open") for issue, first_seen_ms in issues.values()],
-        _ISSUES,
-    )
-    write(connection, tables.issue_occurrences, list(occurrences.values()))
-    for key, row in occurrences.items():
-        rollups.add_occurrence(row, invocations[key].cost_pd)
 
 
 def _newest_functions(rows: Iterable[Function]) -> list[Function]:

@@ -125,6 +125,22 @@ def select_by_key(
     return found
 
 
+def update(connection: Connection, table: Table, rows: Collection[Row]) -> None:
+    """Puts the rows in the place of those with their keys. Keys must not repeat within `rows`.
+
+    In place, not deleted and inserted anew: another collector that waits for a row's lock then finds it changed, and
+    not gone.
+    """
+    if not rows:
+        return
+    ordered = sorted(rows, key=_key_of(table))
+    if connection.dialect.name == "sqlite":
+        order = _set_order(table)
+        connection.exec_driver_sql(_sqlite_update(table), [tuple(row[index] for index in order) for row in ordered])
+    else:
+        connection.exec_driver_sql(_postgresql_update(table), tuple(map(list, zip(*ordered, strict=True))))
+
+
 def delete_by_key(connection: Connection, table: Table, keys: Collection[Row], key_columns: Sequence[str] = ()) -> None:
     """Deletes the rows with these keys."""
     if not keys:
@@ -160,12 +176,38 @@ def _sqlite_insert(table: Table, conflict: Conflict | None) -> str:
 
 
 @cache
+def _set_order(table: Table) -> list[int]:
+    """Positions of the columns in the order of `_sqlite_update`'s parameters: what is set, then the key."""
+    columns = list(enumerate(table.columns))
+    return [i for i, column in columns if not column.primary_key] + [i for i, column in columns if column.primary_key]
+
+
+@cache
+def _sqlite_update(table: Table) -> str:
+    sets = ", ".join(f"{column.name} = ?" for column in table.columns if not column.primary_key)
+    where = " AND ".join(f"{column.name} = ?" for column in table.primary_key.columns)
+    return f"UPDATE {table.name} SET {sets} WHERE {where}"  # noqa: S608  # names are ours
+
+
+@cache
+def _postgresql_update(table: Table) -> str:
+    sets = ", ".join(f"{column.name} = given.{column.name}" for column in table.columns if not column.primary_key)
+    where = " AND ".join(f"{table.name}.{column.name} = given.{column.name}" for column in table.primary_key.columns)
+    return f"UPDATE {table.name} SET {sets} FROM {_given(table)} WHERE {where}"  # noqa: S608  # names are ours
+
+
+@cache
 def _postgresql_insert(table: Table, conflict: Conflict) -> str:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its constructor untyped
-    types = (column.type.compile(dialect).partition(" COLLATE")[0] for column in table.columns)
-    arrays = ", ".join(f"%s::{type}[]" for type in types)
     names = _names(table.columns)
     return (
         f"INSERT INTO {table.name} ({names}) SELECT {names} "  # noqa: S608  # names are ours
-        f"FROM unnest({arrays}) AS given({names}){_on_conflict(table, conflict)}"
+        f"FROM {_given(table)}{_on_conflict(table, conflict)}"
     )
+
+
+def _given(table: Table) -> str:
+    """A statement's parameters, one array for each column, as rows."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its constructor untyped
+    types = (column.type.compile(dialect).partition(" COLLATE")[0] for column in table.columns)
+    arrays = ", ".join(f"%s::{type}[]" for type in types)
+    return f"unnest({arrays}) AS given({_names(table.columns)})"

@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, select
+from sqlalchemy import Connection, Engine, Select, bindparam, case, delete, func, select
 
-from collector.domain.facts import Link, LinkKey, Result, Side
+from collector.domain.facts import FAILED, Link, LinkKey, Result, Side
 from collector.domain.links import resolve
 from collector.domain.rollups import bucket_starts
 from collector.domain.transactions import entries
@@ -56,15 +56,22 @@ _STARTS_OF = (
     .where(_invocations.trace_id.in_(bindparam("some", expanding=True)))
     .group_by(_invocations.trace_id)
 )
+# As collector.domain.facts.Invocation.ran_ns.
+_ran_ns = case(
+    (_invocations.finished.is_(True), _invocations.duration_ns),
+    else_=func.coalesce(_invocations.reported_ns, _invocations.duration_ns),
+)
 # Sums per distinct list of services: a transaction of many invocations has few distinct ones.
 _SUMS_OF = (
     select(
         _memberships.transaction_id,
         _invocations.services,
         func.min(_invocations.started_ns).label("started_ns"),
-        func.max(_invocations.started_ns + _invocations.duration_ns).label("ended_ns"),
+        func.max(_invocations.started_ns + _ran_ns).label("ended_ns"),
         func.count().label("invocations"),
-        func.count().filter(_invocations.result != Result.OK).label("failed"),
+        func.count().filter(_invocations.result.in_(FAILED)).label("failed"),
+        func.sum(_invocations.reported_issues).label("reported_issues"),
+        func.count().filter(_invocations.result == Result.RUNNING).label("running"),
         func.count().filter(_invocations.cold_start.is_(True)).label("cold_starts"),
         func.count(_invocations.cost_pd).label("priced"),
         func.sum(_invocations.cost_pd).label("cost_pd"),
@@ -280,7 +287,7 @@ def _renew(connection: Connection, transactions: set[bytes]) -> None:
     for entry in _fetch(connection, _ENTRIES_OF, transactions):
         id, started_ns, span_id, function_id, trigger, trigger_resource_id, result, _ = entry
         parts = sums[id]
-        services, starts, ends, counts, failed, cold_starts, priced, costs = zip(*parts, strict=True)
+        services, starts, ends, counts, failed, reported, running, cold_starts, priced, costs = zip(*parts, strict=True)
         rows.append(
             (
                 id,
@@ -294,6 +301,8 @@ def _renew(connection: Connection, transactions: set[bytes]) -> None:
                 result,
                 sum(counts),
                 sum(failed),
+                int(sum(reported)),
+                sum(running),
                 sum(cold_starts),
                 int(sum(cost or 0 for cost in costs)) if any(priced) else None,
                 _merge_services(zip(services, counts, strict=True)),

@@ -11,7 +11,7 @@ Conventions that hold in every table:
 * `*_pd` is money in picodollars (1e-12 USD), an integer, so that sums never drift.
 * Ids of functions, resources and issues are 63-bit hashes of what they name (`collector.domain.ids`), so that any
   number of collectors agree on them without asking the database.
-* `resolution` is 60 or 3600: the seconds that one rollup row covers, from `start_s` (seconds since 1970) on.
+* The rollups are in `collector.store.rollup_tables`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,47 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from collector.store.rollup_tables import (
+    edge_durations,
+    edge_stats,
+    flow_stats,
+    function_durations,
+    function_stats,
+    issue_stats,
+    metadata,
 )
+
+__all__ = [
+    "calls",
+    "edge_durations",
+    "edge_stats",
+    "exports",
+    "flow_stats",
+    "function_durations",
+    "function_stats",
+    "functions",
+    "invocation_tags",
+    "invocations",
+    "issue_occurrences",
+    "issue_stats",
+    "issues",
+    "link_keys",
+    "links",
+    "memberships",
+    "metadata",
+    "reports",
+    "resources",
+    "stitch_queue",
+    "trace_exports",
+    "transactions",
+    "unfinished",
+    "waiting_reports",
+]
 
 # What was received, whole: the OTLP request as protobuf, compressed. Only the transaction page reads it.
 exports = Table(
@@ -96,13 +125,15 @@ invocations = Table(
     # Bytewise order: only so can PostgreSQL find the ids that begin with something by the index.
     Column("request_id", Text().with_variant(Text(collation="C"), "postgresql")),
     Column("duration_ns", BigInteger, nullable=False),
-    Column("finished", Boolean, nullable=False),  # False: exported shortly before its deadline, end unknown
+    Column("finished", Boolean, nullable=False),  # False: it was open when it was exported, its end is unknown
     Column("result", SmallInteger, nullable=False),  # collector.domain.facts.Result
+    # The same as its span alone says; `result` may differ once the platform has reported or its deadline has passed.
+    Column("span_result", SmallInteger, nullable=False),
     Column("cold_start", Boolean, nullable=False),
     Column("init_ns", BigInteger),
     Column("memory_mb", Integer),  # configured
     Column("max_memory_mb", Integer),  # used, maximum over the environment's life
-    Column("billed_ms", BigInteger),
+    Column("billed_ms", BigInteger),  # an estimate until the platform has reported; so is the cost
     Column("cost_pd", BigInteger),  # NULL: unknown (not a Lambda function, or a region without a known price)
     Column("trigger", Text, nullable=False),  # "s3", "sqs", "schedule", "direct", ...
     Column("trigger_resource_id", BigInteger),
@@ -110,9 +141,90 @@ invocations = Table(
     Column("services", Text, nullable=False),
     Column("calls", Integer, nullable=False),
     Column("call_errors", Integer, nullable=False),
+    Column(
+        "initialization", SmallInteger
+    ),  # collector.domain.facts.Initialization; NULL: not the first one, or unknown
+    Column("restore_ns", BigInteger),  # of a snapshot, before it
+    Column("reported_ns", BigInteger),  # the platform's own measure of its duration. NULL: it has not reported
+    Column("architecture", Text),  # that it ran on, for its price
+    Column("reported_issues", Integer, nullable=False),  # that the function reported itself
+    Column("batch_size", Integer),  # records that it was given
+    Column("batch_failed", Integer),  # records of those that it gave back
     Index(None, "function_id", "started_ns"),
     Index(None, "trace_id"),
     Index(None, "request_id"),
+    sqlite_with_rowid=False,
+)
+
+# Invocations that ran when they were last heard of, until their end is known. The sweep looks for deadlines that have
+# passed, and leaves NULL; NULL from the start: there is none.
+unfinished = Table(
+    "unfinished",
+    metadata,
+    Column("started_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("deadline_ns", BigInteger),
+    Column("culprit", Text),  # the call that it waited for
+    Column("calls", LargeBinary, nullable=False),  # all open ones, as in collector.domain.facts.Unfinished
+    Index(None, "deadline_ns"),
+    sqlite_with_rowid=False,
+)
+
+_REPORT_FIGURES = (
+    ("duration_ns", BigInteger),
+    ("billed_ms", BigInteger),
+    ("memory_mb", Integer),
+    ("max_memory_mb", Integer),
+    ("init_ns", BigInteger),
+    ("restore_ns", BigInteger),
+)
+
+# What the platform said of invocations that are known. Their rows hold the outcome of it; this is what that is worked
+# out from, should more become known.
+reports = Table(
+    "reports",
+    metadata,
+    Column("started_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),  # collector.domain.facts.ReportKind
+    Column("time_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", SmallInteger, primary_key=True, autoincrement=False),  # collector.domain.facts.ReportStatus
+    Column("error_type", Text, nullable=False),  # "" where there is none
+    *(Column(name, type) for name, type in _REPORT_FIGURES),
+    sqlite_with_rowid=False,
+)
+
+# The same of invocations that have not arrived.
+waiting_reports = Table(
+    "waiting_reports",
+    metadata,
+    # Of the request; "span:" and the ids of trace and span, where nothing but these is known.
+    Column("request_id", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("time_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", SmallInteger, primary_key=True, autoincrement=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("function", Text, nullable=False),  # name; "" where unknown
+    Column("region", Text, nullable=False),
+    Column("trace_id", LargeBinary(16)),
+    Column("span_id", BigInteger),
+    Column("started_ns", BigInteger),
+    Column("error_type", Text, nullable=False),
+    *(Column(name, type) for name, type in _REPORT_FIGURES),
+    Index(None, "received_ms"),
+    sqlite_with_rowid=False,
+)
+
+# Execution tags, as the functions set them.
+invocation_tags = Table(
+    "invocation_tags",
+    metadata,
+    Column("started_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("span_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("function_id", BigInteger, nullable=False),
+    Index(None, "key", "value", "started_ns"),
     sqlite_with_rowid=False,
 )
 
@@ -127,7 +239,7 @@ calls = Table(
     Column("operation", Text, nullable=False),  # "PutItem", "GET"
     Column("duration_ns", BigInteger, nullable=False),
     Column("finished", Boolean, nullable=False),
-    Column("error_type", Text),  # NULL: it succeeded
+    Column("error_type", Text),  # NULL: it succeeded, or it is not finished and runs
     sqlite_with_rowid=False,
 )
 
@@ -185,11 +297,13 @@ transactions = Table(
     Column("result", SmallInteger, nullable=False),  # the entry invocation's
     Column("invocations", Integer, nullable=False),
     Column("failed_invocations", Integer, nullable=False),
+    Column("reported_issues", Integer, nullable=False),  # that its functions reported themselves
+    Column("running_invocations", Integer, nullable=False),  # that have not ended yet
     Column("cold_starts", Integer, nullable=False),
     Column("cost_pd", BigInteger),  # NULL: unknown for every invocation in it
     Column("services", Text, nullable=False),  # as in invocations, summed
     # With what the summary of a window counts, so that it reads the index alone.
-    Index(None, "started_ns", "result", "failed_invocations"),
+    Index("ix_transactions_summary", "started_ns", "result", "failed_invocations", "reported_issues"),
     Index(None, "entry_function_id", "started_ns"),
 )
 
@@ -214,6 +328,7 @@ issues = Table(
     Column("first_seen_ms", BigInteger, nullable=False),
     Column("last_seen_ms", BigInteger, nullable=False),
     Column("status", Text, nullable=False),  # "open"
+    Column("kind", SmallInteger, nullable=False),  # collector.domain.facts.IssueKind
     Index(None, "function_id"),
 )
 
@@ -225,91 +340,5 @@ issue_occurrences = Table(
     Column("span_id", BigInteger, primary_key=True, autoincrement=False),
     Column("trace_id", LargeBinary(16), nullable=False),
     Index(None, "trace_id"),
-    sqlite_with_rowid=False,
-)
-
-# Rollups. Every statement that writes them adds, so any number of collectors may write the same row.
-function_stats = Table(
-    "function_stats",
-    metadata,
-    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
-    Column("invocations", BigInteger, nullable=False),
-    Column("errors", BigInteger, nullable=False),
-    Column("cold_starts", BigInteger, nullable=False),
-    Column("duration_us", BigInteger, nullable=False),
-    Column("max_memory_mb", Integer, nullable=False),  # 0: unknown
-    Column("cost_pd", BigInteger, nullable=False),
-    Column("unpriced", BigInteger, nullable=False),  # invocations whose cost is unknown
-    Index(None, "resolution", "start_s"),
-    sqlite_with_rowid=False,
-)
-
-# Durations as mergeable histograms: bucket as in collector.domain.histogram.
-function_durations = Table(
-    "function_durations",
-    metadata,
-    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
-    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
-    Column("count", BigInteger, nullable=False),
-    Index(None, "resolution", "start_s"),
-    sqlite_with_rowid=False,
-)
-
-edge_stats = Table(
-    "edge_stats",
-    metadata,
-    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("direction", SmallInteger, primary_key=True, autoincrement=False),  # collector.domain.facts.Direction
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
-    Column("calls", BigInteger, nullable=False),
-    Column("errors", BigInteger, nullable=False),
-    Column("duration_us", BigInteger, nullable=False),
-    Index(None, "resolution", "start_s"),
-    sqlite_with_rowid=False,
-)
-
-edge_durations = Table(
-    "edge_durations",
-    metadata,
-    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("direction", SmallInteger, primary_key=True, autoincrement=False),
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
-    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
-    Column("count", BigInteger, nullable=False),
-    Index(None, "resolution", "start_s"),
-    sqlite_with_rowid=False,
-)
-
-# What one resource hands to another behind the functions' backs: Transcribe writes its transcript into a bucket. Known
-# by links from a call to one resource to an invocation that another triggered; written by the stitcher.
-flow_stats = Table(
-    "flow_stats",
-    metadata,
-    Column("source_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("target_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),  # when the invocation started
-    Column("events", BigInteger, nullable=False),
-    Index(None, "resolution", "start_s"),
-    sqlite_with_rowid=False,
-)
-
-issue_stats = Table(
-    "issue_stats",
-    metadata,
-    Column("issue_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
-    Column("occurrences", BigInteger, nullable=False),
-    Column("cost_pd", BigInteger, nullable=False),
-    Index(None, "resolution", "start_s"),
     sqlite_with_rowid=False,
 )

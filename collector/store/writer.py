@@ -16,11 +16,14 @@ import sqlalchemy.exc
 from sqlalchemy import Engine
 
 from collector.domain.facts import Facts
+from collector.domain.prices import PriceTable, default_prices
 from collector.store.commit import Seen, write_facts
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable
 from collector.store.stitcher import Stitcher
+from collector.store.sweep import GRACE_S, Sweeper
 
 MAX_GROUP_BYTES = 16 * 1024 * 1024  # a commit holds the write lock, so it may not grow with the backlog
+SWEEP_EVERY_S = 10.0  # how late it may be noticed that a deadline has passed; idle, a pass takes half a millisecond
 STITCH_EVERY_S = 0.2  # how far the transactions may lag behind what is stored; each pass is one more commit
 RETRY_AFTER_S = 1
 DOUBT_S = 30  # then health is ok again until a commit fails: who sends nothing to a sick collector must learn of it
@@ -41,10 +44,19 @@ class _Request:
 class Writer:
     """Stores facts, then stitches transactions together. Start it once; `submit` from any thread."""
 
-    def __init__(self, engine: Engine, *, max_queue_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_queue_bytes: int = 64 * 1024 * 1024,
+        prices: PriceTable | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
         self._engine = engine
         self._max_queue_bytes = max_queue_bytes
+        self._prices = prices or default_prices()
         self._stitcher = Stitcher(engine)
+        self._sweeper = Sweeper(engine, prices=self._prices, grace_s=grace_s)
         self._seen = Seen()
         self._waiting: deque[_Request] = deque()
         self._waiting_bytes = 0
@@ -52,6 +64,7 @@ class Writer:
         self._closing = False
         self._doubtful_until = 0.0  # monotonic
         self._stitch_due = 0.0  # monotonic; what an earlier process left in the queue is stitched at once
+        self._sweep_due = 0.0
         self._thread = threading.Thread(target=self._run, name="clew-writer", daemon=True)
 
     def start(self) -> None:
@@ -110,13 +123,16 @@ class Writer:
                 self._stitch()
             if self._closing and not self._waiting:
                 return
+            if time.monotonic() >= self._sweep_due:
+                self._sweep()
 
     def _next_group(self) -> list[_Request]:
-        """Waits for requests or for the next pass of the stitcher; takes all requests that one commit may hold."""
+        """Waits for requests or for the next pass of the stitcher or the sweep; takes all requests that one commit may
+        hold."""
         with self._changed:
             while not self._waiting and not self._closing:
-                pause = self._stitch_due - time.monotonic()
-                if pause <= 0 or not self._changed.wait(None if pause == float("inf") else pause):
+                pause = min(self._stitch_due, self._sweep_due) - time.monotonic()
+                if pause <= 0 or not self._changed.wait(pause):
                     break
             group: list[_Request] = []
             size = 0
@@ -142,7 +158,7 @@ class Writer:
     def _commit(self, group: list[_Request]) -> None:
         try:
             with self._engine.begin() as connection:
-                write_facts(connection, [request.facts for request in group], self._seen)
+                write_facts(connection, [request.facts for request in group], self._seen, prices=self._prices)
         except BaseException:
             self._seen.forget()
             raise
@@ -174,6 +190,18 @@ class Writer:
             _log("stitching failed and will be tried again", error)
             pause = RETRY_AFTER_S
         self._stitch_due = float("inf") if pause is None else time.monotonic() + pause
+
+    def _sweep(self) -> None:
+        """One pass, bounded too. What it changes is for the stitcher."""
+        pause = SWEEP_EVERY_S
+        try:
+            if self._sweeper.run_pass():
+                pause = 0.0
+        except Exception as error:  # noqa: BLE001  # nothing of it is lost; the next pass takes it up
+            _log("the sweep failed and will be tried again", error)
+        now = time.monotonic()
+        self._sweep_due = now + pause
+        self._stitch_due = min(self._stitch_due, now + STITCH_EVERY_S)
 
 
 def _log(what: str, error: Exception) -> None:

@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.Column("duration_ns", sa.BigInteger(), nullable=False),
         sa.Column("finished", sa.Boolean(), nullable=False),
         sa.Column("result", sa.SmallInteger(), nullable=False),
+        sa.Column("span_result", sa.SmallInteger(), nullable=False),
         sa.Column("cold_start", sa.Boolean(), nullable=False),
         sa.Column("init_ns", sa.BigInteger(), nullable=True),
         sa.Column("memory_mb", sa.Integer(), nullable=True),
@@ -150,6 +151,13 @@ def upgrade() -> None:
         sa.Column("services", sa.Text(), nullable=False),
         sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("call_errors", sa.Integer(), nullable=False),
+        sa.Column("initialization", sa.SmallInteger(), nullable=True),
+        sa.Column("restore_ns", sa.BigInteger(), nullable=True),
+        sa.Column("reported_ns", sa.BigInteger(), nullable=True),
+        sa.Column("architecture", sa.Text(), nullable=True),
+        sa.Column("reported_issues", sa.Integer(), nullable=False),
+        sa.Column("batch_size", sa.Integer(), nullable=True),
+        sa.Column("batch_failed", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("started_ns", "span_id", name=op.f("pk_invocations")),
         sqlite_with_rowid=False,
     )
@@ -158,6 +166,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_invocations_request_id"), "invocations", ["request_id"], unique=False)
     op.create_index(op.f("ix_invocations_trace_id"), "invocations", ["trace_id"], unique=False)
+    op.create_table(
+        "invocation_tags",
+        sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("function_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("started_ns", "span_id", "key", name=op.f("pk_invocation_tags")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_invocation_tags_key_value_started_ns"),
+        "invocation_tags",
+        ["key", "value", "started_ns"],
+        unique=False,
+    )
     op.create_table(
         "issue_occurrences",
         sa.Column("issue_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -189,6 +213,7 @@ def upgrade() -> None:
         sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issues")),
     )
     op.create_index(op.f("ix_issues_function_id"), "issues", ["function_id"], unique=False)
@@ -226,6 +251,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_memberships_trace_id"), "memberships", ["trace_id"], unique=False)
     op.create_table(
+        "reports",
+        sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("time_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("status", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("error_type", sa.Text(), nullable=False),
+        sa.Column("duration_ns", sa.BigInteger(), nullable=True),
+        sa.Column("billed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("memory_mb", sa.Integer(), nullable=True),
+        sa.Column("max_memory_mb", sa.Integer(), nullable=True),
+        sa.Column("init_ns", sa.BigInteger(), nullable=True),
+        sa.Column("restore_ns", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("started_ns", "span_id", "kind", "time_ns", "status", name=op.f("pk_reports")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "resources",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("service", sa.Text(), nullable=False),
@@ -261,6 +303,8 @@ def upgrade() -> None:
         sa.Column("result", sa.SmallInteger(), nullable=False),
         sa.Column("invocations", sa.Integer(), nullable=False),
         sa.Column("failed_invocations", sa.Integer(), nullable=False),
+        sa.Column("reported_issues", sa.Integer(), nullable=False),
+        sa.Column("running_invocations", sa.Integer(), nullable=False),
         sa.Column("cold_starts", sa.Integer(), nullable=False),
         sa.Column("cost_pd", sa.BigInteger(), nullable=True),
         sa.Column("services", sa.Text(), nullable=False),
@@ -273,20 +317,59 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_transactions_started_ns_result_failed_invocations"),
+        op.f("ix_transactions_summary"),
         "transactions",
-        ["started_ns", "result", "failed_invocations"],
+        ["started_ns", "result", "failed_invocations", "reported_issues"],
         unique=False,
     )
+    op.create_table(
+        "unfinished",
+        sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("deadline_ns", sa.BigInteger(), nullable=True),
+        sa.Column("culprit", sa.Text(), nullable=True),
+        sa.Column("calls", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("started_ns", "span_id", name=op.f("pk_unfinished")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_unfinished_deadline_ns"), "unfinished", ["deadline_ns"], unique=False)
+    op.create_table(
+        "waiting_reports",
+        sa.Column("request_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("time_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("status", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), nullable=False),
+        sa.Column("function", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("trace_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("span_id", sa.BigInteger(), nullable=True),
+        sa.Column("started_ns", sa.BigInteger(), nullable=True),
+        sa.Column("error_type", sa.Text(), nullable=False),
+        sa.Column("duration_ns", sa.BigInteger(), nullable=True),
+        sa.Column("billed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("memory_mb", sa.Integer(), nullable=True),
+        sa.Column("max_memory_mb", sa.Integer(), nullable=True),
+        sa.Column("init_ns", sa.BigInteger(), nullable=True),
+        sa.Column("restore_ns", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("request_id", "kind", "time_ns", "status", name=op.f("pk_waiting_reports")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_waiting_reports_received_ms"), "waiting_reports", ["received_ms"], unique=False)
 
 
 def downgrade() -> None:
-    op.drop_index(op.f("ix_transactions_started_ns_result_failed_invocations"), table_name="transactions")
+    op.drop_index(op.f("ix_waiting_reports_received_ms"), table_name="waiting_reports")
+    op.drop_table("waiting_reports")
+    op.drop_index(op.f("ix_unfinished_deadline_ns"), table_name="unfinished")
+    op.drop_table("unfinished")
+    op.drop_index(op.f("ix_transactions_summary"), table_name="transactions")
     op.drop_index(op.f("ix_transactions_entry_function_id_started_ns"), table_name="transactions")
     op.drop_table("transactions")
     op.drop_table("trace_exports")
     op.drop_table("stitch_queue")
     op.drop_table("resources")
+    op.drop_table("reports")
     op.drop_index(op.f("ix_memberships_trace_id"), table_name="memberships")
     op.drop_table("memberships")
     op.drop_index(op.f("ix_links_producer_trace_id"), table_name="links")
@@ -299,6 +382,8 @@ def downgrade() -> None:
     op.drop_table("issue_stats")
     op.drop_index(op.f("ix_issue_occurrences_trace_id"), table_name="issue_occurrences")
     op.drop_table("issue_occurrences")
+    op.drop_index(op.f("ix_invocation_tags_key_value_started_ns"), table_name="invocation_tags")
+    op.drop_table("invocation_tags")
     op.drop_index(op.f("ix_invocations_trace_id"), table_name="invocations")
     op.drop_index(op.f("ix_invocations_request_id"), table_name="invocations")
     op.drop_index(op.f("ix_invocations_function_id_started_ns"), table_name="invocations")

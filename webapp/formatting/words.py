@@ -125,7 +125,15 @@ ICONS = {
     "bedrock": "spark",
 }
 
-RESULTS = {Result.OK: "Success", Result.ERROR: "Failure", Result.TIMEOUT: "Timed out"}
+RESULTS = {
+    Result.OK: "Success",
+    Result.ERROR: "Failure",
+    Result.TIMEOUT: "Timed out",
+    Result.RUNNING: "Running",
+    Result.CRASHED: "Crashed",
+    Result.INIT_FAILED: "Init failed",
+}
+TONES = {Result.OK: "ok", Result.TIMEOUT: "timeout", Result.RUNNING: "running"}
 TIMEOUTS = frozenset({"timeout", "sandbox.timedout", "timed out"})
 MEMORY = frozenset({"outofmemory", "memoryerror", "runtime.outofmemory", "out of memory"})
 
@@ -167,7 +175,7 @@ def result_name(result: Result) -> str:
 
 
 def result_tone(result: Result) -> str:
-    return {Result.OK: "ok", Result.ERROR: "error", Result.TIMEOUT: "timeout"}[result]
+    return TONES.get(result, "error")
 
 
 def brief(text: str, length: int = 80) -> str:

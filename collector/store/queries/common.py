@@ -39,6 +39,7 @@ class IssueLabel:
 
     id: int
     type: str
+    reported: bool = False  # by the function itself, which did not fail by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class IssueRef:
     id: int
     type: str
     function: FunctionRef
+    reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,14 @@ class ServiceCount:
 
     service: str
     calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """An execution tag, as its function set it."""
+
+    key: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)

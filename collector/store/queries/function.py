@@ -8,20 +8,34 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, FromClause, Row, and_, bindparam, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    and_,
+    bindparam,
+    exists,
+    func,
+    select,
+    tuple_,
+)
 
-from collector.domain.facts import Result
+from collector.domain.facts import Initialization, Result
 from collector.domain.histogram import percentile_ms
 from collector.domain.ids import span_bytes, span_number
 from collector.store.queries import cursor as cursors
-from collector.store.queries.common import FunctionRef, IssueLabel, Point, ServiceCount, TimeRange
+from collector.store.queries.common import FunctionRef, IssueLabel, Point, ServiceCount, Tag, TimeRange
 from collector.store.queries.functions import known_cost
-from collector.store.queries.lookups import labels, read_services, searchable, starts_with, storable
+from collector.store.queries.lookups import labels, ran_ns, read_services, searchable, starts_with, storable
+from collector.store.queries.tags import tagged, tags_of
 from collector.store.queries.windows import Buckets, chart_buckets, grouped, nanoseconds, rollup, slices
 from collector.store.tables import (
     function_durations,
     function_stats,
     functions,
+    invocation_tags,
     invocations,
     issue_occurrences,
     issue_stats,
@@ -81,6 +95,12 @@ class InvocationRow:
     trigger: str
     services: tuple[ServiceCount, ...]
     issues: tuple[IssueLabel, ...]
+    initialization: Initialization | None = None  # on an environment's first invocation
+    restore_ns: int | None = None
+    reported: bool = False  # by the platform: what was billed is known, no estimate
+    batch_size: int | None = None
+    batch_failed: int | None = None  # records that it gave back
+    tags: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +161,7 @@ def list_invocations(
     result: Result | None = None,
     cold_only: bool = False,
     search: str = "",
+    tag: Tag | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> InvocationPage:
@@ -156,6 +177,13 @@ def list_invocations(
     if issue_id is not None:
         source = issue_occurrences.join(invocations, _same_span(issue_occurrences.c, invocations.c))
         where.append(issue_occurrences.c.issue_id == issue_id)
+    elif tag is not None:
+        # Tags are asked for by time as well, and are mostly the rarer.
+        times = invocation_tags.c
+        source = invocation_tags.join(invocations, _same_span(invocation_tags.c, invocations.c))
+        where = [invocation_tags.c.function_id == function_id, *tagged(tag), *_between(times, window)]
+    if tag is not None and issue_id is not None:
+        where.append(exists().where(_same_span(invocation_tags.c, invocations.c), *tagged(tag)).correlate(invocations))
     if result is not None:
         where.append(invocations.c.result == result)
     if cold_only:
@@ -222,13 +250,13 @@ def _issues(connection: Connection, function_id: int, window: TimeRange) -> tupl
     )
     seen = grouped(rows, [rows.c.issue_id], "occurrences").subquery()
     statement = (
-        select(issues.c.id, issues.c.type)
+        select(issues.c.id, issues.c.type, issues.c.kind)
         .join(seen, seen.c.issue_id == issues.c.id)
         .where(seen.c.occurrences > 0)
         .order_by(seen.c.occurrences.desc(), issues.c.id)
         .limit(MOST_ISSUES)
     )
-    return labels((id, type) for id, type in connection.execute(statement))
+    return labels((id, type, kind) for id, type, kind in connection.execute(statement))
 
 
 def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> tuple[InvocationRow, ...]:
@@ -241,13 +269,14 @@ def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) ->
         .order_by(memberships.c.transaction_id)
     ):
         transactions[trace_id].append(transaction_id)
-    occurred: defaultdict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
-    for started_ns, span_id, id, type in connection.execute(
-        select(issue_occurrences.c.started_ns, issue_occurrences.c.span_id, issues.c.id, issues.c.type)
+    occurred: defaultdict[tuple[int, int], list[tuple[int, str, int]]] = defaultdict(list)
+    for started_ns, span_id, id, type, kind in connection.execute(
+        select(issue_occurrences.c.started_ns, issue_occurrences.c.span_id, issues.c.id, issues.c.type, issues.c.kind)
         .join(issues, issues.c.id == issue_occurrences.c.issue_id)
         .where(issue_occurrences.c.trace_id.in_(traces))
     ):
-        occurred[started_ns, span_id].append((id, type))
+        occurred[started_ns, span_id].append((id, type, kind))
+    tags = tags_of(connection, [(row.started_ns, row.span_id) for row in rows])
     return tuple(
         InvocationRow(
             started_ns=row.started_ns,
@@ -257,7 +286,7 @@ def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) ->
             request_id=row.request_id,
             result=Result(row.result),
             finished=row.finished,
-            duration_ns=row.duration_ns,
+            duration_ns=ran_ns(row),
             cold_start=row.cold_start,
             init_ns=row.init_ns,
             max_memory_mb=row.max_memory_mb,
@@ -265,6 +294,12 @@ def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) ->
             trigger=row.trigger,
             services=read_services(row.services),
             issues=labels(occurred[row.started_ns, row.span_id]),
+            initialization=Initialization(row.initialization) if row.initialization is not None else None,
+            restore_ns=row.restore_ns,
+            reported=row.reported_ns is not None,
+            batch_size=row.batch_size,
+            batch_failed=row.batch_failed,
+            tags=tags.get((row.started_ns, row.span_id), ()),
         )
         for row in rows
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Subquery, case, func, or_, select
 
+from collector.domain.facts import IssueKind
 from collector.store.queries.common import FunctionRef, TimeRange
 from collector.store.queries.lookups import FUNCTION_COLUMNS, contains, searchable, storable
 from collector.store.queries.windows import TREND_BUCKETS, grouped, nanoseconds, rollup, slices, trend
@@ -31,7 +32,11 @@ class IssueRow:
     last_seen_ms: int
     trend: tuple[int, ...]  # occurrences, 24 equal buckets over the window
     latest_transaction_id: bytes | None  # where to look for an example
+    reported: bool = False  # by the function itself, which did not fail by it
 
+
+# `kind` is a function's as well.
+_ISSUE_COLUMNS = (*(column for column in issues.c if column.name != "kind"), issues.c.kind.label("issue_kind"))
 
 SORTS = ("occurrences", "last_seen", "first_seen", "type", "cost")
 
@@ -70,7 +75,7 @@ def list_issues(
     }
     key = sorts.get(sort, sorts["occurrences"])
     found = connection.execute(
-        select(issues, *FUNCTION_COLUMNS, seen.c.occurrences, seen.c.cost_pd)
+        select(*_ISSUE_COLUMNS, *FUNCTION_COLUMNS, seen.c.occurrences, seen.c.cost_pd)
         .join(functions, functions.c.id == issues.c.function_id)
         .join(seen, seen.c.issue_id == issues.c.id)
         .where(*where)
@@ -81,7 +86,7 @@ def list_issues(
     trends = _trends(connection, window, ids)
     invocations = _invocations(connection, window, {row.function_id for row in found})
     latest = _latest_transactions(connection, window, ids)
-    first_of_function = len(issues.c)
+    first_of_function = len(_ISSUE_COLUMNS)
     return [
         IssueRow(
             id=row[0],
@@ -97,6 +102,7 @@ def list_issues(
             last_seen_ms=row.last_seen_ms,
             trend=tuple(trends[row[0]]),
             latest_transaction_id=latest.get(row[0]),
+            reported=row.issue_kind == IssueKind.REPORTED,
         )
         for row in found
     ]

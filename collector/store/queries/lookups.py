@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select
 
+from collector.domain.facts import IssueKind
 from collector.store import tables
 from collector.store.queries.common import FunctionRef, IssueLabel, IssueRef, ResourceRef, ServiceCount
 
@@ -69,11 +70,13 @@ def issue_by_id(connection: Connection, id: int) -> IssueRef | None:
         return None
     issues = tables.issues.c
     row = connection.execute(
-        select(issues.id, issues.type, issues.function_id, *FUNCTION_COLUMNS[1:])
+        select(issues.id, issues.type, issues.kind.label("issue_kind"), issues.function_id, *FUNCTION_COLUMNS[1:])
         .join(tables.functions, tables.functions.c.id == issues.function_id)
         .where(issues.id == id)
     ).one_or_none()
-    return IssueRef(row[0], row[1], FunctionRef(*row[2:])) if row is not None else None
+    if row is None:
+        return None
+    return IssueRef(row[0], row[1], FunctionRef(*row[3:]), row.issue_kind == IssueKind.REPORTED)
 
 
 def unknown_function(id: int = 0) -> FunctionRef:
@@ -81,9 +84,16 @@ def unknown_function(id: int = 0) -> FunctionRef:
     return FunctionRef(id, "service", "", "", "unknown")
 
 
-def labels(pairs: Iterable[tuple[int, str]]) -> tuple[IssueLabel, ...]:
-    """Issue labels from (id, type), each once, in the order of their types."""
-    return tuple(IssueLabel(id, type) for id, type in sorted(set(pairs), key=lambda pair: (pair[1], pair[0])))
+def labels(found: Iterable[tuple[int, str, int]]) -> tuple[IssueLabel, ...]:
+    """Issue labels from (id, type, kind), each once: failures first, in the order of their types."""
+    ordered = sorted(set(found), key=lambda issue: (issue[2], issue[1], issue[0]))
+    return tuple(IssueLabel(id, type, kind == IssueKind.REPORTED) for id, type, kind in ordered)
+
+
+def ran_ns(row: Row[*tuple[Any, ...]]) -> int:
+    """How long an invocation's row says that it ran, as collector.domain.facts.Invocation.ran_ns."""
+    lasted: int = row.duration_ns if row.finished or row.reported_ns is None else row.reported_ns
+    return lasted
 
 
 def read_services(text: str) -> tuple[ServiceCount, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from collector.domain.facts import Result
+from collector.domain.facts import Initialization, Result
 from collector.store.queries.lookups import labels, read_services, unknown_function
 from collector.store.queries.transaction_logs import build_logs
 from collector.store.queries.transaction_models import (
     ExceptionDetail,
+    FailureDetail,
     InvocationDetail,
     LogLine,
+    ReportedIssue,
     SpanDetail,
     TransactionDetail,
 )
@@ -20,10 +22,13 @@ from collector.store.tables import memberships, transactions
 
 __all__ = [
     "ExceptionDetail",
+    "FailureDetail",
     "InvocationDetail",
     "LogLine",
+    "ReportedIssue",
     "SpanDetail",
     "TransactionDetail",
+    "find_transaction",
     "get_transaction",
 ]
 
@@ -68,13 +73,24 @@ def get_transaction(
         accounts=tuple(sorted({function.account for function in functions} - {""})),
         regions=tuple(sorted({function.region for function in functions} - {""})),
         services=read_services(row.services),
-        issues=labels(pair for pairs in source.issues.values() for pair in pairs),
+        issues=labels(issue for found in source.issues.values() for issue in found),
         invocations=_invocations(source),
         spans=spans,
         logs=build_logs(source, spans),
         spans_total=source.spans_total,
         logs_total=source.logs_total,
         unreadable=source.unreadable,
+    )
+
+
+def find_transaction(connection: Connection, trace_id: bytes) -> bytes | None:
+    """The transaction that a trace belongs to; of several the earliest. None: it is not known, or not yet."""
+    return connection.scalar(
+        select(transactions.c.id)
+        .join(memberships, memberships.c.transaction_id == transactions.c.id)
+        .where(memberships.c.trace_id == trace_id)
+        .order_by(transactions.c.started_ns, transactions.c.id)
+        .limit(1)
     )
 
 
@@ -88,6 +104,12 @@ def _invocations(source: Source) -> tuple[InvocationDetail, ...]:
             finished=row.finished,
             cold_start=row.cold_start,
             init_ns=row.init_ns,
+            initialization=Initialization(row.initialization) if row.initialization is not None else None,
+            restore_ns=row.restore_ns,
+            reported_ns=row.reported_ns,
+            batch_size=row.batch_size,
+            batch_failed=row.batch_failed,
+            failure=FailureDetail(failure.type, failure.message) if (failure := source.failures.get(id)) else None,
             memory_mb=row.memory_mb,
             max_memory_mb=row.max_memory_mb,
             billed_ms=row.billed_ms,

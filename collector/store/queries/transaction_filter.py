@@ -14,17 +14,33 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, false, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
-from collector.domain.facts import Direction, Result
-from collector.store.queries.common import TimeRange
+from collector.domain.facts import FAILED, Direction, Result
+from collector.store.queries.common import Tag, TimeRange
 from collector.store.queries.lookups import contains, searchable, starts_with, storable
+from collector.store.queries.tags import tagged
 from collector.store.queries.windows import HOUR_S, NS, nanoseconds, total
 from collector.store.tables import (
     calls,
     edge_stats,
     function_stats,
     functions,
+    invocation_tags,
     invocations,
     issue_occurrences,
     issue_stats,
@@ -54,7 +70,8 @@ class Outcome(StrEnum):
     ANY = "any"
     OK = "ok"  # entry succeeded and nothing in it failed
     FAILED = "failed"  # the entry invocation failed
-    WITH_ISSUES = "issues"  # something in it failed, the entry or not
+    WITH_ISSUES = "issues"  # something in it failed, the entry or not, or reported an issue
+    RUNNING = "running"  # something in it has not ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,7 @@ class TransactionFilter:
     issue_id: int | None = None
     outcome: Outcome = Outcome.ANY
     search: str = ""
+    tag: Tag | None = None
 
     def conditions(self, connection: Connection, *, every: bool = False) -> list[ColumnElement[bool]] | None:
         """What `transactions` rows must meet, all of it; None: nothing can. `every`: all that match will be read."""
@@ -79,6 +97,8 @@ class TransactionFilter:
             found.append(search.failing(self.issue_id))
         if self.resource_id is not None:
             found.append(search.reaching(self.resource_id))
+        if self.tag is not None:
+            found.append(search.tagged(self.tag))
         if wanted := searchable(self.search):
             found.append(search.matching(wanted))
         return found
@@ -86,12 +106,19 @@ class TransactionFilter:
     def _outcome(self) -> list[ColumnElement[bool]]:
         match self.outcome:
             case Outcome.OK:
-                return [transactions.c.result == Result.OK, transactions.c.failed_invocations == 0]
+                return [transactions.c.result == Result.OK, not_(with_issues())]
             case Outcome.FAILED:
-                return [transactions.c.result != Result.OK]
+                return [transactions.c.result.in_(FAILED)]
             case Outcome.WITH_ISSUES:
-                return [transactions.c.failed_invocations > 0]
+                return [with_issues()]
+            case Outcome.RUNNING:
+                return [transactions.c.running_invocations > 0]
         return []
+
+
+def with_issues() -> ColumnElement[bool]:
+    """Whether something in the transaction failed or reported an issue."""
+    return or_(transactions.c.failed_invocations > 0, transactions.c.reported_issues > 0)
 
 
 class _Search:
@@ -129,6 +156,30 @@ class _Search:
             )
         return found.where(
             memberships.c.transaction_id == transactions.c.id, _by_trace(occurred.issue_id) == issue_id
+        ).exists()
+
+    def tagged(self, tag: Tag) -> ColumnElement[bool]:
+        """With an invocation that has the tag.
+
+        No rollup tells how frequent a tag is, so its own rows are counted, up to as many as make it frequent.
+        """
+        marked = invocation_tags.c
+        rows = select(marked.started_ns).where(*tagged(tag), marked.started_ns >= self._start_ns)
+        some = rows.limit(FEW + 1).subquery()
+        found = (
+            select(memberships.c.transaction_id)
+            .join(invocations, invocations.c.trace_id == memberships.c.trace_id)
+            .join(
+                invocation_tags,
+                and_(marked.started_ns == invocations.c.started_ns, marked.span_id == invocations.c.span_id),
+            )
+        )
+        if self._every or (self._connection.scalar(select(func.count()).select_from(some)) or 0) <= FEW:
+            return transactions.c.id.in_(found.where(*tagged(tag), marked.started_ns >= self._start_ns))
+        return found.where(
+            memberships.c.transaction_id == transactions.c.id,
+            marked.key == searchable(tag.key),
+            marked.value.concat("") == searchable(tag.value),  # as `_by_trace`: not by the tag's own index
         ).exists()
 
     def reaching(self, resource_id: int) -> ColumnElement[bool]:

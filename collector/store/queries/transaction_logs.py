@@ -27,6 +27,7 @@ def build_logs(source: Source, spans: Sequence[SpanDetail]) -> tuple[LogLine, ..
             severity=_severity(record),
             logger=record.scope,
             message=_message(record),
+            init=record.attributes.get("clew.lambda.phase") == "init",
         )
         for record in source.logs
         for owner in (owners.find(record),)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from collector.domain.facts import Result
+from collector.domain.facts import Initialization, Result
 from collector.store.queries.common import FunctionRef, IssueLabel, ResourceRef, ServiceCount
 
 
@@ -15,6 +15,22 @@ class ExceptionDetail:
     type: str
     message: str
     stacktrace: str
+    frames: str = ""  # JSON: file, line, function and local variables of each, innermost last
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedIssue:
+    time_ns: int
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureDetail:
+    """Why an invocation failed that could not say so itself."""
+
+    type: str
+    message: str
 
 
 @dataclass(slots=True)
@@ -43,6 +59,7 @@ class SpanDetail:
     request: str | None  # invocations: the event; calls: the request. JSON text, maybe cut
     response: str | None  # invocations: the return value; calls: the response
     attributes: Mapping[str, str]  # all others, as text, sorted by name
+    reported: tuple[ReportedIssue, ...] = ()  # invocations: issues that the function reported itself
     causes: tuple[str, ...] = ()  # keys of all calls that set it off across asynchronous hops; a batch has several
 
 
@@ -63,6 +80,14 @@ class InvocationDetail:
     cost_pd: int | None
     trigger: str
     issues: tuple[IssueLabel, ...]
+    initialization: Initialization | None = None  # on an environment's first invocation
+    restore_ns: int | None = None
+    reported_ns: int | None = (
+        None  # the platform's measure of its duration; None: it has not reported, cost is estimated
+    )
+    batch_size: int | None = None
+    batch_failed: int | None = None
+    failure: FailureDetail | None = None  # what the platform says, or its silence, where its span says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +98,7 @@ class LogLine:
     severity: str  # "INFO", "ERROR", ...; "" for a plain print
     logger: str
     message: str
+    init: bool = False  # said while the environment started
 
 
 @dataclass(frozen=True, slots=True)

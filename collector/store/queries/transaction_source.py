@@ -12,10 +12,13 @@ from google.protobuf.message import DecodeError
 from sqlalchemy import Connection, Row, Select, and_, bindparam, select
 from zstandard import ZstdError
 
-from collector.domain.facts import Signal
+from collector.domain.facts import Invocation, Signal
+from collector.domain.failures import Failure
 from collector.domain.ids import span_bytes
+from collector.domain.reports import SCOPE, explain
 from collector.domain.spans import CLIENT, PRODUCER, LogRecord, Span, read_logs, read_span_ids, read_spans
 from collector.store.codec import decompress
+from collector.store.platform_reports import reports_of
 from collector.store.queries.common import FunctionRef, ResourceRef
 from collector.store.queries.lookups import chunks, functions_by_id, resources_by_id
 from collector.store.tables import (
@@ -47,7 +50,8 @@ class Source:
     invocations: dict[SpanId, Row[*tuple[Any, ...]]] = field(default_factory=dict)  # by start
     calls: dict[SpanId, Row[*tuple[Any, ...]]] = field(default_factory=dict)
     producers: dict[SpanId, list[SpanId]] = field(default_factory=dict)  # by consumer
-    issues: dict[SpanId, list[tuple[int, str]]] = field(default_factory=dict)  # (id, type) by invocation
+    issues: dict[SpanId, list[tuple[int, str, int]]] = field(default_factory=dict)  # (id, type, kind) by invocation
+    failures: dict[SpanId, Failure] = field(default_factory=dict)  # of invocations whose span does not say why
     functions: dict[int, FunctionRef] = field(default_factory=dict)
     resources: dict[int | None, ResourceRef] = field(default_factory=dict)
 
@@ -67,6 +71,7 @@ def load(connection: Connection, transaction_id: bytes, *, max_spans: int, max_l
         .order_by(invocations.c.started_ns, invocations.c.span_id)
     )
     source.invocations = {(row.trace_id, span_bytes(row.span_id)): row for row in found}
+    source.failures = _failures(connection, source)
     source.calls = _calls(connection, source)
     source.producers = _producers(connection, transaction_id)
     source.issues = _issues(connection, members)
@@ -94,7 +99,7 @@ def _load_exports(
     for signal, body in _bodies(connection, source, members):
         try:
             if signal == Signal.LOGS:
-                source.logs.extend(read_logs(body, traces))
+                source.logs.extend(record for record in read_logs(body, traces) if record.scope != SCOPE)
             elif len(source.spans) > max_spans:
                 # Exports come by time: what this one holds would be cut. Damage comes to light before the first item.
                 seen.update(read_span_ids(body, traces))
@@ -174,12 +179,22 @@ def _producers(connection: Connection, transaction_id: bytes) -> dict[SpanId, li
     return found
 
 
-def _issues(connection: Connection, members: Select[bytes]) -> dict[SpanId, list[tuple[int, str]]]:
-    found: defaultdict[SpanId, list[tuple[int, str]]] = defaultdict(list)
-    for trace_id, span_id, issue_id, type in connection.execute(
-        select(issue_occurrences.c.trace_id, issue_occurrences.c.span_id, issues.c.id, issues.c.type)
+def _failures(connection: Connection, source: Source) -> dict[SpanId, Failure]:
+    """Few: those that the platform told of, or nobody."""
+    rows = {id: Invocation(*row) for id, row in source.invocations.items() if row.result != row.span_result}
+    if not rows:
+        return {}
+    said = reports_of(connection, [(row.started_ns, row.span_id) for row in rows.values()])
+    explained = {id: explain(row, said.get((row.started_ns, row.span_id), ())) for id, row in rows.items()}
+    return {id: failure for id, failure in explained.items() if failure is not None}
+
+
+def _issues(connection: Connection, members: Select[bytes]) -> dict[SpanId, list[tuple[int, str, int]]]:
+    found: defaultdict[SpanId, list[tuple[int, str, int]]] = defaultdict(list)
+    for trace_id, span_id, issue_id, type, kind in connection.execute(
+        select(issue_occurrences.c.trace_id, issue_occurrences.c.span_id, issues.c.id, issues.c.type, issues.c.kind)
         .join(issues, issues.c.id == issue_occurrences.c.issue_id)
         .where(issue_occurrences.c.trace_id.in_(members))
     ):
-        found[trace_id, span_bytes(span_id)].append((issue_id, type))
+        found[trace_id, span_bytes(span_id)].append((issue_id, type, kind))
     return found

@@ -6,11 +6,12 @@ import json
 from collections.abc import Container, Iterator, Mapping
 from typing import Literal
 
-from collector.domain.facts import Result
-from collector.domain.spans import CLIENT, PRODUCER, Span, Value
+from collector.domain.annotations import ISSUE_EVENT
+from collector.domain.facts import FAILED
+from collector.domain.spans import CLIENT, PRODUCER, Event, Span, Value
 from collector.store.queries.common import FunctionRef
-from collector.store.queries.lookups import unknown_function
-from collector.store.queries.transaction_models import ExceptionDetail, SpanDetail
+from collector.store.queries.lookups import ran_ns, unknown_function
+from collector.store.queries.transaction_models import ExceptionDetail, ReportedIssue, SpanDetail
 from collector.store.queries.transaction_source import Source, SpanId
 
 # What went in and what came out; the tracer's own names first, then what other instrumentations write.
@@ -109,7 +110,13 @@ def exception_of(attributes: Mapping[str, Value]) -> ExceptionDetail:
         text_of(attributes.get("exception.type")),
         text_of(attributes.get("exception.message")),
         text_of(attributes.get("exception.stacktrace")),
+        text_of(attributes.get("clew.exception.frames")),
     )
+
+
+def reported_issue(event: Event) -> ReportedIssue:
+    type = text_of(event.attributes.get("clew.issue.type")).strip() or "Issue"
+    return ReportedIssue(event.time_ns, type, text_of(event.attributes.get("clew.issue.message")))
 
 
 def function_of_resource(resource: Mapping[str, Value]) -> FunctionRef:
@@ -217,8 +224,11 @@ def _detail(node: _Node, function: FunctionRef, source: Source) -> SpanDetail:
     elif call is not None or span.kind in {CLIENT, PRODUCER}:
         kind, resource_id = "call", call.resource_id if call is not None else None
     exceptions: tuple[ExceptionDetail, ...] = ()
+    reported: tuple[ReportedIssue, ...] = ()
     if span.events:
         exceptions = tuple(exception_of(event.attributes) for event in span.events if event.name == "exception")
+        if invocation is not None:
+            reported = tuple(reported_issue(event) for event in span.events if event.name == ISSUE_EVENT)
     picked = span.attributes.pick(_PICKED)
     error_type = text_of(picked.get("error.type")) or (call.error_type if call is not None else None)
     error_message = span.status_message
@@ -233,16 +243,17 @@ def _detail(node: _Node, function: FunctionRef, source: Source) -> SpanDetail:
         via=node.via,
         name=function.name if kind == "invocation" and function.kind == "lambda" else span.name,
         started_ns=span.started_ns,
-        duration_ns=max(0, span.ended_ns - span.started_ns),
+        duration_ns=max(0, span.ended_ns - span.started_ns) if invocation is None else ran_ns(invocation),
         finished=picked.get("clew.unfinished") is not True,
         failed=span.failed
-        or (invocation is not None and invocation.result != Result.OK)
+        or (invocation is not None and invocation.result in FAILED)
         or (call is not None and call.error_type is not None),
         error_type=error_type or None,
         error_message=error_message or None,
         function=function,
         resource=source.resources.get(resource_id),
         exceptions=exceptions,
+        reported=reported,
         request=text_of(picked[request]) if request else None,
         response=text_of(picked[response]) if response else None,
         attributes=_Texts(span.attributes, {request, response}),

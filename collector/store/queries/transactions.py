@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, LargeBinary, Row, bindparam, case, func, select, tuple_
 
-from collector.domain.facts import Result
+from collector.domain.facts import FAILED, Result
 from collector.store.queries import cursor as cursors
-from collector.store.queries.common import FunctionRef, IssueLabel, Point, ResourceRef, ServiceCount, TimeRange
+from collector.store.queries.common import FunctionRef, IssueLabel, Point, ResourceRef, ServiceCount, Tag, TimeRange
 from collector.store.queries.lookups import (
     functions_by_id,
     labels,
@@ -19,7 +19,7 @@ from collector.store.queries.lookups import (
     resources_by_id,
     unknown_function,
 )
-from collector.store.queries.transaction_filter import Outcome, TransactionFilter
+from collector.store.queries.transaction_filter import Outcome, TransactionFilter, with_issues
 from collector.store.queries.windows import NS, chart_buckets, total
 from collector.store.tables import invocations, issue_occurrences, issues, memberships, transactions
 
@@ -51,6 +51,7 @@ class TransactionRow:
     cold_starts: int
     cost_pd: int | None
     issues: tuple[IssueLabel, ...]
+    running_invocations: int = 0  # that have not ended yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def list_transactions(
     issue_id: int | None = None,
     outcome: Outcome = Outcome.ANY,
     search: str = "",
+    tag: Tag | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> TransactionPage:
@@ -90,7 +92,7 @@ def list_transactions(
     a part of the name of a function, service or trigger in it.
     """
     limit = min(max(limit, 1), MOST_PER_PAGE)
-    where = TransactionFilter(window, function_id, resource_id, issue_id, outcome, search).conditions(connection)
+    where = TransactionFilter(window, function_id, resource_id, issue_id, outcome, search, tag).conditions(connection)
     if where is None:
         return TransactionPage((), None)
     if after := cursors.decode(cursor, 16):
@@ -119,10 +121,11 @@ def summarize_transactions(
     issue_id: int | None = None,
     outcome: Outcome = Outcome.ANY,
     search: str = "",
+    tag: Tag | None = None,
 ) -> TransactionSummary:
     """Sums over the whole window, and bars of the same widths as the function page's."""
     buckets = chart_buckets(window)
-    where = TransactionFilter(window, function_id, resource_id, issue_id, outcome, search).conditions(
+    where = TransactionFilter(window, function_id, resource_id, issue_id, outcome, search, tag).conditions(
         connection, every=True
     )
     found: dict[int, tuple[int, int, int]] = {}
@@ -131,8 +134,8 @@ def summarize_transactions(
         flags = (
             select(
                 bar,
-                case((transactions.c.result != Result.OK, 1), else_=0).label("failed"),
-                case((transactions.c.failed_invocations > 0, 1), else_=0).label("with_issues"),
+                case((transactions.c.result.in_(FAILED), 1), else_=0).label("failed"),
+                case((with_issues(), 1), else_=0).label("with_issues"),
             )
             .where(*where)
             .subquery()
@@ -163,15 +166,15 @@ def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) ->
         .order_by(func.min(invocations.c.started_ns), invocations.c.function_id)
     ):
         members[transaction_id].append(function_id)
-    occurred: defaultdict[bytes, list[tuple[int, str]]] = defaultdict(list)
-    for transaction_id, issue_id, type in connection.execute(
-        select(memberships.c.transaction_id, issues.c.id, issues.c.type)
+    occurred: defaultdict[bytes, list[tuple[int, str, int]]] = defaultdict(list)
+    for transaction_id, issue_id, type, kind in connection.execute(
+        select(memberships.c.transaction_id, issues.c.id, issues.c.type, issues.c.kind)
         .join(issue_occurrences, issue_occurrences.c.trace_id == memberships.c.trace_id)
         .join(issues, issues.c.id == issue_occurrences.c.issue_id)
         .where(memberships.c.transaction_id.in_(ids))
         .distinct()
     ):
-        occurred[transaction_id].append((issue_id, type))
+        occurred[transaction_id].append((issue_id, type, kind))
     functions = functions_by_id(connection, {row.entry_function_id for row in rows}.union(*(members[id] for id in ids)))
     resources = resources_by_id(connection, {row.trigger_resource_id for row in rows})
 
@@ -193,6 +196,7 @@ def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) ->
             cold_starts=row.cold_starts,
             cost_pd=row.cost_pd,
             issues=labels(occurred[row.id]),
+            running_invocations=row.running_invocations,
         )
 
     return tuple(map(described, rows))

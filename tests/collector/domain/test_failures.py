@@ -128,7 +128,7 @@ def test_a_failure_without_an_exception(attrs: Attributes, error: str, expected:
 def test_a_timeout_names_the_call_that_hung() -> None:
     """An invocation still open at its deadline timed out; the call that was still open is why."""
     facts = read(
-        invocation(id=1, attrs={"clew.unfinished": True}, duration=2_900 * MS),
+        invocation(id=1, attrs={"clew.unfinished": True, "error.type": "Sandbox.Timedout"}, duration=2_900 * MS),
         call("DynamoDB.PutItem", parent=1, name="orders"),
         call("S3.GetObject", parent=1, name="uploads", start=MS, attrs={"clew.unfinished": True}),
     )

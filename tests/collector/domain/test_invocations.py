@@ -90,6 +90,7 @@ def test_an_invocation_of_the_tracer() -> None:
             duration_ns=99_000_001,
             finished=True,
             result=Result.OK,
+            span_result=Result.OK,
             cold_start=True,
             init_ns=312_500_000,
             memory_mb=512,
@@ -101,6 +102,7 @@ def test_an_invocation_of_the_tracer() -> None:
             services="s3 2,transcribe 1",
             calls=3,
             call_errors=1,
+            architecture="x86_64",
         )
     ]
     assert facts.calls[0] == Call(
@@ -308,7 +310,12 @@ def test_a_repeated_span_counts_once() -> None:
 
 def test_a_timeout_is_billed_to_the_deadline() -> None:
     """Lambda bills until it stops the function; a cold start's INIT comes on top."""
-    attrs = {"clew.unfinished": True, "faas.coldstart": True, "clew.lambda.init_duration": 100.0}
+    attrs = {
+        "clew.unfinished": True,
+        "error.type": "Sandbox.Timedout",
+        "faas.coldstart": True,
+        "clew.lambda.init_duration": 100.0,
+    }
     (row,) = read(invocation(duration=2_900 * MS, attrs=attrs)).invocations
     assert (row.finished, row.result, row.duration_ns, row.billed_ms) == (False, Result.TIMEOUT, 2_900 * MS, 3_100)
 
@@ -393,7 +400,12 @@ def test_a_long_list_of_services_is_cut() -> None:
 def test_numbers_fit_their_columns() -> None:
     """Memory, timeout and durations that cannot be do not overflow what they are stored and summed in."""
     huge = 2**62
-    attrs = {"clew.lambda.timeout": huge, "clew.lambda.max_memory_used": 2**63 - 1, "clew.unfinished": True}
+    attrs = {
+        "clew.lambda.timeout": huge,
+        "clew.lambda.max_memory_used": 2**63 - 1,
+        "clew.unfinished": True,
+        "error.type": "Sandbox.Timedout",
+    }
     facts = read(invocation(attrs=attrs, start=-365 * 86_400 * SECOND, duration=365 * 86_400 * SECOND))
     (row,) = facts.invocations
     assert row.duration_ns == 86_400 * SECOND

@@ -55,6 +55,7 @@ def invocation(
         duration_ns=duration_ms * MS,
         finished=finished,
         result=result,
+        span_result=result,
         cold_start=False,
         init_ns=None,
         memory_mb=128,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, func, select, text
@@ -18,7 +19,7 @@ from tests.collector.store.facts import facts, invocation
 
 
 @contextmanager
-def running(database: Engine, **options: int) -> Iterator[Writer]:
+def running(database: Engine, **options: Any) -> Iterator[Writer]:
     writer = Writer(database, **options)
     writer.start()
     try:

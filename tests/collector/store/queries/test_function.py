@@ -257,4 +257,4 @@ def test_the_number_of_statements_is_constant(world: World, page: Connection, st
     few = len(statements)
     list_invocations(page, thumb.id, DAY)
 
-    assert len(statements) == 2 * few <= 6
+    assert len(statements) == 2 * few <= 8

@@ -115,6 +115,7 @@ class World:
         services: dict[str, int] = {}
         for resource, _ in calls:
             services[resource.service] = services.get(resource.service, 0) + 1
+        ended = result if result is not None else Result.ERROR if issue else Result.OK
         row = Invocation(
             started_ns=(NOON + at) * MS,
             span_id=next(self._numbers) << 20 if span is None else span,
@@ -123,7 +124,8 @@ class World:
             request_id=request_id,
             duration_ns=int(duration_ms * MS),
             finished=True,
-            result=result if result is not None else Result.ERROR if issue else Result.OK,
+            result=ended,
+            span_result=ended,
             cold_start=cold,
             init_ns=200 * MS if cold else None,
             memory_mb=512,

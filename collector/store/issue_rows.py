@@ -1,0 +1,95 @@
+"""Writing issues and their occurrences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from collector.domain.facts import Facts, Invocation, Issue, Occurrence
+from collector.domain.rollups import Rollups
+from collector.store import statements, tables
+from collector.store.statements import Conflict, larger, smaller, write
+
+SpanKey = tuple[int, int]  # started_ns, span_id
+
+
+def latest(table: str, column: str, clock: str) -> str:
+    """The value of whichever row was seen last; an unknown value never replaces a known one."""
+    old, new = f"{table}.{column}", f"excluded.{column}"
+    return (
+        f"{column} = CASE WHEN excluded.{clock} >= {table}.{clock} "
+        f"THEN COALESCE({new}, {old}) ELSE COALESCE({old}, {new}) END"
+    )
+
+
+_ISSUES = Conflict(
+    (
+        latest("issues", "message", "last_seen_ms"),
+        latest("issues", "culprit", "last_seen_ms"),
+        smaller(tables.issues, "first_seen_ms"),
+        larger(tables.issues, "last_seen_ms"),
+    )
+)
+
+
+def write_issues(
+    connection: Connection,
+    group: Iterable[tuple[Facts, set[SpanKey]]],
+    rows: Mapping[SpanKey, Invocation],
+    rollups: Rollups,
+) -> None:
+    """Writes what each request's own invocations (those that are stored because of it, by key) failed with or
+    reported."""
+    occurrences: dict[tuple[int, int, int], Occurrence] = {}
+    said: list[Issue] = []
+    for facts, own in group:
+        for occurrence in facts.occurrences:
+            if (occurrence.started_ns, occurrence.span_id) in own:
+                occurrences[occurrence[:3]] = occurrence
+        said.extend(facts.issues)
+    wanted = {row.issue_id for row in occurrences.values()}
+    upsert_issues(connection, [issue for issue in said if issue.id in wanted])
+    write(connection, tables.issue_occurrences, list(occurrences.values()))
+    for row in occurrences.values():
+        rollups.add_occurrence(row, rows[row.started_ns, row.span_id].cost_pd)
+
+
+def upsert_issues(connection: Connection, said: Iterable[Issue]) -> None:
+    """Of several mentions of one issue the latest names it, and all tell when it was seen."""
+    issues: dict[int, tuple[Issue, int]] = {}
+    for issue in said:
+        known, first_seen_ms = issues.get(issue.id, (issue, issue.seen_ms))
+        newer = issue if (issue.seen_ms, issue.message) > (known.seen_ms, known.message) else known
+        issues[issue.id] = (newer, min(first_seen_ms, issue.seen_ms))
+    write(
+        connection,
+        tables.issues,
+        [(*issue[:5], first_seen_ms, issue.seen_ms, "open", issue.kind) for issue, first_seen_ms in issues.values()],
+        _ISSUES,
+    )
+
+
+def occurrences_of(connection: Connection, rows: Collection[Invocation]) -> list[Occurrence]:
+    """All that these invocations are occurrences of."""
+    keys = {(row.started_ns, row.span_id) for row in rows}
+    stored = statements.select_by_key(
+        connection,
+        tables.issue_occurrences,
+        "issue_id, started_ns, span_id, trace_id",
+        sorted({(row.trace_id,) for row in rows}),
+        key_columns=("trace_id",),
+    )
+    return [row for row in (Occurrence(*row) for row in stored) if (row.started_ns, row.span_id) in keys]
+
+
+def delete_occurrences(connection: Connection, gone: Iterable[Occurrence]) -> None:
+    statements.delete_by_key(connection, tables.issue_occurrences, [row[:3] for row in gone])
+
+
+def take_back(connection: Connection, replaced: Mapping[SpanKey, Invocation], rollups: Rollups) -> None:
+    """Another span takes the place of these: their occurrences go, and what they added to their issues."""
+    gone = occurrences_of(connection, replaced.values())
+    delete_occurrences(connection, gone)
+    for row in gone:
+        rollups.add_occurrence(row, replaced[row.started_ns, row.span_id].cost_pd, -1)

@@ -1,0 +1,128 @@
+"""Stored invocations of which more became known: their rows, their sums and their issues change in one commit."""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from collector.domain.facts import FAILED, Call, Invocation, Issue, IssueKind, Occurrence, Result, Unfinished
+from collector.domain.failures import UNFINISHED
+from collector.domain.issues import fingerprint
+from collector.domain.reports import Verdict
+from collector.domain.rollups import Rollups
+from collector.store import tables
+from collector.store.issue_rows import SpanKey, delete_occurrences, occurrences_of, upsert_issues
+from collector.store.statements import select_by_key, update, write
+
+_INVOCATION_COLUMNS = ", ".join(Invocation._fields)
+_CALL_COLUMNS = ", ".join(Call._fields)
+
+
+class Change(NamedTuple):
+    """`old` is what is stored and what the sums hold."""
+
+    old: Invocation
+    verdict: Verdict
+
+
+def lock_invocations(connection: Connection, keys: Iterable[SpanKey], condition: str = "") -> list[Invocation]:
+    """These rows as they are, and nobody else changes them before this transaction ends."""
+    # In one order, so that two collectors never wait for each other.
+    suffix = "" if connection.dialect.name == "sqlite" else "ORDER BY started_ns, span_id FOR UPDATE"
+    found = select_by_key(
+        connection, tables.invocations, _INVOCATION_COLUMNS, sorted(keys), suffix=f"{condition} {suffix}"
+    )
+    return [Invocation(*row) for row in found]
+
+
+def open_invocations(connection: Connection, keys: Iterable[SpanKey]) -> dict[SpanKey, Unfinished]:
+    """What is kept of those that were running when they were last heard of."""
+    columns = ", ".join(Unfinished._fields)
+    found = select_by_key(connection, tables.unfinished, columns, sorted(keys))
+    return {(row[0], row[1]): Unfinished(*row) for row in found}
+
+
+def change_outcomes(connection: Connection, changes: Sequence[Change], rollups: Rollups) -> set[bytes]:
+    """Puts the verdicts' rows in the place of the old ones, which must be locked. Returns the traces of those that
+    changed; the caller writes the rollups."""
+    different = [change for change in changes if change.verdict.row != change.old]
+    update(connection, tables.invocations, [change.verdict.row for change in different])
+    for old, verdict in different:
+        rollups.add_invocation(old, -1)
+        rollups.add_invocation(verdict.row)
+    _change_issues(connection, changes, rollups)
+    _change_calls(connection, different, rollups)
+    return {change.old.trace_id for change in different}
+
+
+def _change_issues(connection: Connection, changes: Iterable[Change], rollups: Rollups) -> None:
+    """Nearly all invocations have no issue before and none after, and cost nothing here."""
+    concerned = [
+        change
+        for change in changes
+        if change.old.result in FAILED or change.verdict.row.result in FAILED or change.old.reported_issues
+    ]
+    if not concerned:
+        return
+    stored: defaultdict[SpanKey, list[Occurrence]] = defaultdict(list)
+    for occurrence in occurrences_of(connection, [change.old for change in concerned]):
+        stored[occurrence.started_ns, occurrence.span_id].append(occurrence)
+    ids = sorted({(row.issue_id,) for rows in stored.values() for row in rows})
+    kinds: dict[int, int] = dict(select_by_key(connection, tables.issues, "id, kind", ids))
+    gone: list[Occurrence] = []
+    new: list[Occurrence] = []
+    issues: list[Issue] = []
+    for old, verdict in concerned:
+        row, wanted = verdict.row, _issue(verdict)
+        for occurrence in stored[row.started_ns, row.span_id]:
+            rollups.add_occurrence(occurrence, old.cost_pd, -1)
+            if kinds.get(occurrence.issue_id) == IssueKind.FAILURE and not verdict.own:
+                gone.append(occurrence)
+            else:
+                rollups.add_occurrence(occurrence, row.cost_pd)
+        if wanted is not None:
+            issues.append(wanted)
+            new.append(Occurrence(wanted.id, row.started_ns, row.span_id, row.trace_id))
+            rollups.add_occurrence(new[-1], row.cost_pd)
+    delete_occurrences(connection, gone)
+    upsert_issues(connection, issues)
+    write(connection, tables.issue_occurrences, new)
+
+
+def _issue(verdict: Verdict) -> Issue | None:
+    if verdict.failure is None:
+        return None
+    type, message, culprit, frames = verdict.failure
+    row = verdict.row
+    id = fingerprint(row.function_id, type, message, frames)
+    return Issue(id, row.function_id, type, message, culprit, row.started_ns // 1_000_000)
+
+
+def _change_calls(connection: Connection, changes: Iterable[Change], rollups: Rollups) -> None:
+    """The calls that an invocation waited for when it ended without them never returned; until then they run."""
+    changed = {
+        (old.started_ns, old.span_id): verdict.row.result in FAILED
+        for old, verdict in changes
+        if not old.finished and old.span_result == Result.RUNNING and old.result != verdict.row.result
+    }
+    if not changed:
+        return
+    failed: dict[SpanKey, bool] = {}
+    for key, kept in open_invocations(connection, changed).items():
+        failed |= dict.fromkeys(struct.iter_unpack(">qq", kept.calls), changed[key])
+    lock = "" if connection.dialect.name == "sqlite" else "ORDER BY started_ns, span_id FOR UPDATE"
+    rows = []
+    for stored in select_by_key(
+        connection, tables.calls, _CALL_COLUMNS, sorted(failed), suffix=f"AND finished = false {lock}"
+    ):
+        call = Call(*stored)
+        error = UNFINISHED if failed[call.started_ns, call.span_id] else None
+        if call.error_type in (None, UNFINISHED) and call.error_type != error:
+            rollups.add_call(call, -1)
+            rows.append(call._replace(error_type=error))
+            rollups.add_call(rows[-1])
+    update(connection, tables.calls, rows)
