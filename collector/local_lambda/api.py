@@ -116,7 +116,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # with it, an answer would wait 40 ms for an acknowledgement
+    disable_nagle_algorithm = True  # otherwise a body waits 40 ms until its headers are acknowledged
     api: LambdaApi
 
     def do_GET(self) -> None:

@@ -12,7 +12,7 @@ class Call:
 
     request_id: str
     payload: bytes
-    trace_header: str
+    trace_header: str  # an X-Amzn-Trace-Id, or empty: then the runtime is told none
     client_context: str | None = None  # JSON
     cognito_identity: str | None = None  # JSON
     tenant_id: str | None = None
@@ -39,9 +39,9 @@ class InvocationRequest:
             "Lambda-Runtime-Aws-Request-Id": self.call.request_id,
             "Lambda-Runtime-Deadline-Ms": str(self.deadline_ms),
             "Lambda-Runtime-Invoked-Function-Arn": self.function_arn,
-            "Lambda-Runtime-Trace-Id": self.call.trace_header,
         }
         optional = {
+            "Lambda-Runtime-Trace-Id": self.call.trace_header,
             "Lambda-Runtime-Client-Context": self.call.client_context,
             "Lambda-Runtime-Cognito-Identity": self.call.cognito_identity,
             "Lambda-Runtime-Aws-Tenant-Id": self.call.tenant_id,

@@ -1,7 +1,12 @@
-"""Lambda's Runtime API on loopback, for AWS's own runtime client in a process of its own."""
+"""AWS's own runtime client in a process of its own, against the local Runtime API.
+
+Unlike `collector.local_lambda`, of which this uses the API alone, it ends nothing at a timeout and keeps stdout and
+stderr apart, byte by byte: what the tracer may not change.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -11,9 +16,15 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from collector.local_lambda import LocalFunction
+from collector.local_lambda.api import LambdaApi
+from collector.local_lambda.events import Answered, Call, InitFailed, InvocationRequest, Ready
+from collector.local_lambda.function_log import FunctionLog, LogStream
+from collector.local_lambda.platform_log import PlatformLog
+from collector.local_lambda.telemetry import TelemetryHub
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,56 +57,17 @@ class Lambda:
     def __enter__(self) -> Self:
         self.events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.answers: queue.Queue[Answer] = queue.Queue()
-        self._given = 0.0
-        lambda_ = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                request_id, event = lambda_.events.get()
-                lambda_._given = time.monotonic()
-                deadline = int((time.time() + lambda_.timeout) * 1000)
-                self.reply(
-                    200,
-                    event,
-                    {
-                        "Lambda-Runtime-Aws-Request-Id": request_id,
-                        "Lambda-Runtime-Deadline-Ms": str(deadline),
-                        "Lambda-Runtime-Invoked-Function-Arn": ARN + lambda_.name,
-                        "Content-Type": "application/json",
-                    },
-                )
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                seconds = time.monotonic() - lambda_._given
-                if self.path.endswith("/error"):
-                    lambda_.answers.put(Answer(error=json.loads(body), seconds=seconds))
-                else:
-                    lambda_.answers.put(Answer(result=body, seconds=seconds))
-                self.reply(202, b"{}", {})
-
-            def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Tests read the answers."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that are ended
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        function = LocalFunction(name=self.name, handler=self.handler, code=self.folder, timeout=self.timeout)
+        telemetry, log = TelemetryHub(), LogStream(FunctionLog(None), "2026/11/20/[$LATEST]abc")
+        self._api = LambdaApi(function, [], PlatformLog(function, log, telemetry), telemetry)
+        self._closed = threading.Event()
+        threading.Thread(target=self._serve, args=(function.arn,), daemon=True).start()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "app.py").write_text(self.code)
         environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT / "tracer")]),
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_address[1]}",
+            "AWS_LAMBDA_RUNTIME_API": self._api.address,
             "AWS_LAMBDA_FUNCTION_NAME": self.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
@@ -109,7 +81,7 @@ class Lambda:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "_HANDLER": self.handler,
             "LAMBDA_TASK_ROOT": str(self.folder),
-            "CLEW_EXTENSION": "false",  # there is no Extensions API here
+            "CLEW_EXTENSION": "false",  # nobody here waits for one, as the whole local Lambda does
             **self.environ,
         }
         wrapper = [] if self.wrapper is None else [str(self.wrapper)]
@@ -136,6 +108,29 @@ class Lambda:
     def invoke_without_answer(self, event: Any) -> None:
         self.events.put((str(uuid.uuid4()), json.dumps(event).encode()))
 
+    def _serve(self, arn: str) -> None:
+        """Hand over an event whenever the runtime asks, with its deadline from then on, and keep what it posts."""
+        given = time.monotonic()
+        while not self._closed.is_set():
+            try:
+                told = self._api.events.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(told, Ready) and (event := self._next_event()) is not None:
+                given = time.monotonic()
+                deadline_ms = int((time.time() + self.timeout) * 1000)
+                self._api.hand_over(InvocationRequest(Call(*event, trace_header=""), deadline_ms, arn))
+            elif isinstance(told, Answered) and told.error_type is None:
+                self.answers.put(Answer(result=told.payload, seconds=told.at - given))
+            elif isinstance(told, Answered | InitFailed):
+                self.answers.put(Answer(error=json.loads(told.payload), seconds=time.monotonic() - given))
+
+    def _next_event(self) -> tuple[str, bytes] | None:
+        while not self._closed.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self.events.get(timeout=0.1)
+        return None
+
     @property
     def stdout(self) -> str:
         return (self.folder / "stdout").read_text()
@@ -149,5 +144,5 @@ class Lambda:
         self.process.wait()
         self._stdout.close()
         self._stderr.close()
-        self._server.shutdown()
-        self._server.server_close()
+        self._closed.set()
+        self._api.close()
