@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 NAME = "clew.handler.handler"
 VARIABLE = "CLEW_ORIGINAL_HANDLER"
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def load() -> Any:
     """The handler that CLEW_ORIGINAL_HANDLER names, traced. Raises what the runtime would have raised or reported."""
-    name = os.environ.get(VARIABLE, "")
-    if not name or name == NAME:
+    name = os.environ.get(VARIABLE)
+    if name is None or name == NAME:
         raise RuntimeError(f"{VARIABLE} does not name the function's handler")
     if os.environ.get("_HANDLER") == NAME:
         os.environ["_HANDLER"] = name
@@ -44,8 +45,8 @@ def load() -> Any:
         raise fault from None
     if _is_fault(handler):
         return handler
-    if isinstance(handler, type):
-        return trace(_constructing(handler))
+    if isinstance(handler, type) or _is_coroutine_function(handler):
+        return trace(_called(handler))
     return trace(handler)
 
 
@@ -116,14 +117,20 @@ def _is_fault(handler: Any) -> bool:
     return True
 
 
-def _constructing(kind: type) -> Callable[[Any, Any], Any]:
-    """A class as a handler: the runtime calls it, and what it makes is the result."""
+def _is_coroutine_function(handler: Any) -> bool:
+    """Such as Lambda's runtime calls, but never awaits."""
+    flags = getattr(getattr(handler, "__code__", None), "co_flags", 0)
+    return bool(flags & _COROUTINE) and not getattr(handler, "__clew_traced__", False)
 
-    def construct(event: Any, context: Any) -> Any:
-        return kind(event, context)
 
-    construct.__name__, construct.__qualname__ = kind.__name__, kind.__qualname__
-    return construct
+def _called(handler: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """What is not traced when it is called, as the runtime does it: what that makes is the result."""
+
+    def call(event: Any, context: Any) -> Any:
+        return handler(event, context)
+
+    call.__name__, call.__qualname__ = handler.__name__, handler.__qualname__
+    return call
 
 
 handler = load()
