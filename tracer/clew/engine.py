@@ -13,6 +13,7 @@ from clew import aws_calls, logs, streams, thread_errors
 from clew.deadline import Deadlines
 from clew.environment import Environment
 from clew.exporting import Delivery, Exporter, LeanExporter
+from clew.foreign_spans import SpanMask
 from clew.invocation import Invocation
 from clew.payload import Renderer
 from clew.propagation import Propagation
@@ -45,7 +46,7 @@ class Engine:
         self.provider = Provider(settings, self.environment.resource)
         self.renderer = Renderer(settings.masking, max(settings.payload_limit, settings.payload_limit_on_error))
         self.propagation = Propagation(settings.propagators)
-        self.delivery = Delivery(self._exporter(), settings.export_timeout)
+        self.delivery = Delivery(self._exporter(), settings.export_timeout, SpanMask(self.renderer))
         self.deadlines = Deadlines()
         self.sampling = Sampling(settings.sample_ratio, settings.sample_slow)
         self._begun = False

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from clew.secrets import Secrets
 
 _MAX_ROUNDS = 4  # of encoding what is encoded
+# A blank, where forms are encoded. Elsewhere a plus may be one.
+_PLUS = re.compile(r"([:=,])\+")
 _ENTITY = re.compile(r"&(?:(quot|apos|lt|gt|amp)|#(\d{1,3})|#[xX]([0-9A-Fa-f]{1,2}));")
 _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&"}
 _UNICODE = re.compile(r"\\+u00([0-9A-Fa-f]{2})")
@@ -24,7 +26,7 @@ def masked_escapes(text: str, secrets: Secrets, depth: int) -> str:
     for _ in range(_MAX_ROUNDS):
         before = plain
         if "%" in plain:
-            plain = unquote(plain, errors="replace")
+            plain = _PLUS.sub(r"\1 ", unquote(plain, errors="replace"))
         if "&" in plain:
             plain = _without_entities(plain)
         if "\\u00" in plain:

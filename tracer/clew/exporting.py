@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from clew.foreign_spans import SpanMask
     from clew.settings import Settings
 
 _FIRST_PAUSE = 10.0
@@ -53,8 +54,9 @@ class LeanExporter:
 class Delivery:
     """An exporter with a bound, a pause after trouble, and a count of what was lost."""
 
-    def __init__(self, exporter: Exporter, timeout: float) -> None:
+    def __init__(self, exporter: Exporter, timeout: float, mask: SpanMask) -> None:
         self._exporter = exporter
+        self._mask = mask
         self._timeout = timeout
         self._lock = threading.Lock()
         self._pause = 0.0
@@ -95,7 +97,7 @@ class Delivery:
 
     def _export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
         try:
-            return self._exporter.export(spans, logs, deadline)
+            return self._exporter.export(self._mask.masked(spans), logs, deadline)
         except Exception as error:  # an exporter of others may raise anything
             pass_on_signal(error)
             return Outcome(describe(error), pause=True)

@@ -93,7 +93,7 @@ class GuidedWalk(Walk):
         if self.shown and not self.paths:
             return super().text(text, depth)
         start = text.lstrip()[:1]
-        if start in {"{", "["}:
+        if start in {"{", "[", '"'}:
             structure = self.nested(text, depth)
             if structure is not None:
                 return structure

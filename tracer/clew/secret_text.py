@@ -48,7 +48,7 @@ _PLAIN_WORD = re.compile(r"[A-Za-z]?[a-z]{0,19}|[A-Z]{1,19}")
 
 
 def masked_pairs(text: str, secrets: Secrets) -> str:
-    """The text without the values whose keys name a secret; the same object if it holds none."""
+    """The text without the values whose keys name a secret."""
     if ">" in text:
         text = _ELEMENT.sub(lambda found: _masked_element(found, secrets), text)
     if "=" in text or ":" in text:

@@ -63,7 +63,7 @@ _ISSUERS = {
 
 
 def masked_values(text: str, secrets: Secrets, depth: int) -> str:
-    """The text without what looks like a secret; the same object if there is nothing of the kind."""
+    """The text without what looks like a secret."""
     masked = text
     if "-----BEGIN" in masked:
         masked = _PRIVATE_KEY.sub(rf"\1{MASK}\2", masked)
@@ -74,8 +74,7 @@ def masked_values(text: str, secrets: Secrets, depth: int) -> str:
         masked = _WEBHOOK.sub(rf"\1{MASK}", masked)
     if "eyJ" in masked or "ewog" in masked or "W3si" in masked or "H4sI" in masked:
         masked = _Encoded(secrets, depth).masked(masked)
-    masked = _CARD.sub(_masked_card, masked)
-    return text if masked == text else masked
+    return _CARD.sub(_masked_card, masked)
 
 
 def without_secret_keys(text: str) -> str:

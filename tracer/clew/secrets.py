@@ -31,7 +31,8 @@ _SECRET = re.compile(
 _HARMLESS = re.compile(
     r"(s3|object|output|input|source|target|destination|partition|sort|hash|range|primary|foreign|index|routing"
     r"|dedup(lication)?|idempotency|group|cache|start|bucket|file|image|media|last|lastevaluated|exclusivestart"
-    r"|explicithash|max|unprocessed|processed|cloudformation|record|message|ordering|event|row|map|tag)*keys?"
+    r"|explicithash|max|unprocessed|processed|cloudformation|record|message|ordering|event|row|map|tag|route|item"
+    r"|entity|parent|unique|composite|lookup|metric)*keys?"
     r"|key(count|words?|board|schema|marker|prefix|name|type|usage|conditions?|conditionexpression|path|filter|schemas)"
     r"|\w*keyword\w*|nextkeymarker|maxkeys|keycount|monkey|turkey|hotkeys?|tagkeys"
     r"|(next|continuation|nextcontinuation|pagination|page|nextpage|starting|clientrequest|client|nextforward"
@@ -106,6 +107,7 @@ class Secrets:
 
         `depth`: how often it was in base64. `plain`: no escapes are left in it.
         """
+        given = text
         if self.values:
             for pattern in self.values:
                 text = pattern.sub(_masked_match, text)
@@ -126,7 +128,7 @@ class Secrets:
             from clew.escaped_text import masked_escapes  # noqa: PLC0415  # the same
 
             text = masked_escapes(text, self, depth)
-        return text
+        return given if text == given else text
 
 
 def _masked_match(found: re.Match[str]) -> str:

@@ -190,7 +190,7 @@ class Walk:
             self.add(size + 2)
             return text
         plain = False
-        if text[0] in "{[ \n\r\t" and (start := text.lstrip()[:1]) and start in "{[":
+        if text[0] in '{[" \n\r\t' and (start := text.lstrip()[:1]) and start in '{["':
             nested = self.nested(text, depth)
             if nested is not None:
                 return nested
@@ -233,7 +233,7 @@ class Walk:
         except (ValueError, RecursionError) as error:
             pass_on_signal(error)
             return None
-        if not isinstance(value, (dict, list)):
+        if not isinstance(value, (dict, list, str)):
             return None
         inner = self.inner()
         copy = inner.value(value, depth + 1)
