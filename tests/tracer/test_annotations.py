@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reason is said once in a process."""
-    monkeypatch.setattr("clew.annotations._refused", set())
+    monkeypatch.setattr("clew.guard._refused", set())
 
 
 def tags(sink: Sink) -> dict[str, Any]:

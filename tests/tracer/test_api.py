@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reason is said once in a process."""
-    monkeypatch.setattr("clew.annotations._refused", set())
+    monkeypatch.setattr("clew.guard._refused", set())
 
 
 def parents(sink: Sink) -> dict[str, str | None]:
@@ -265,6 +265,23 @@ def test_methods_partials_and_objects(sink: Sink, trace: Any) -> None:
     assert sorted(names) == sorted(["method", "static", "class", "method", "partial", "object", "transcribe"])
 
 
+def test_what_is_no_name_or_function_does_no_harm(sink: Sink, trace: Any, capfd: Any) -> None:
+    """A class stays the class that it is, and a name of another type is that type's."""
+
+    class Hostile:
+        def __str__(self) -> str:
+            raise RuntimeError("hands off")
+
+    def handler(event: Any, context: Any) -> Any:
+        hostile: Any = Hostile()
+        with clew.span(hostile):
+            return clew.span("class")(Hostile)
+
+    assert trace(handler)({}, None) is Hostile
+    assert parents(sink) == {"Hostile": "transcribe", "transcribe": None}
+    assert "Hostile is a class" in capfd.readouterr().err
+
+
 def test_threads_belong_to_the_invocation(sink: Sink, trace: Any) -> None:
     """Spans, tags and issues of a thread that has no context of its own."""
 
@@ -441,6 +458,7 @@ clew.tag("a", None)
 
 def test_it_is_typed_for_its_users(tmp_path: Path) -> None:
     """Decorated functions keep their types, and a value that no tag can have is an error."""
+    pytest.importorskip("mypy")  # not where only the tracer's own needs are installed
     (tmp_path / "user.py").write_text(USER)
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "user.py"],

@@ -390,6 +390,18 @@ def test_lines_of_init_go_out_with_the_first_invocation(tmp_path: Path, sink: Si
     assert output.startswith("before\nprinted\n")
 
 
+def test_lines_of_an_init_that_fails(tmp_path: Path, sink: Sink) -> None:
+    """They go out with the failure, and belong to it."""
+    code = "import clew\nprint('reading the settings')\nopen('/nowhere')\n"
+    with Lambda(tmp_path, code, {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000"}) as function:
+        function.process.wait(timeout=60)
+
+    (span,) = sink.wait_for_spans(1)
+    assert "reading the settings" in sink.lines()  # and what the runtime says of the failure
+    assert {record.span_id for record in sink.records()} == {span.span_id}
+    assert {attributes(record)["clew.lambda.phase"] for record in sink.records()} == {"init"}
+
+
 def test_init_of_a_snapshot_and_of_an_untraced_function(tmp_path: Path, sink: Sink) -> None:
     """A snapshot's lines were printed once, not by each environment restored from it; switched off, none is taken."""
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "AWS_LAMBDA_FUNCTION_NAME": "f"}

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from clew.guard import Guard, pass_on_signal, warn_once
+from clew.guard import Guard, pass_on_signal, refuse
 from clew.secrets import MASK
 
 if TYPE_CHECKING:
@@ -26,16 +26,6 @@ _MAX_MESSAGE = 2048
 _MAX_DETAILS = 2048
 _MAX_PARSED = 65_536
 _INT64 = 1 << 63
-
-_refused: set[str] = set()
-
-
-def refuse(what: str, reason: str) -> bool:
-    """One warning per reason, however many are refused for it. False, for the caller to return."""
-    if reason not in _refused:
-        _refused.add(reason)
-        warn_once(f"{what} refused: {reason}")
-    return False
 
 
 class Annotations:

@@ -11,8 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from clew.annotations import refuse
-from clew.guard import Guard
+from clew.guard import Guard, refuse
 from clew.settings import read
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _said: set[str] = set()
+_refused: set[str] = set()
 _MAX_SAID = 100
 # inspect.CO_VARARGS: its module takes 10 ms of INIT, also of a function whose tracing is off.
 _VARARGS = 0x04
@@ -40,6 +41,14 @@ def warn_once(message: str) -> None:
         # A closed stderr is no reason to fail.
     finally:
         muted.on = before
+
+
+def refuse(what: str, reason: str) -> bool:
+    """One warning per reason, however many are refused for it. False, for the caller to return."""
+    if reason not in _refused:
+        _refused.add(reason)
+        warn_once(f"{what} refused: {reason}")
+    return False
 
 
 def pass_on_signal(error: BaseException) -> None:

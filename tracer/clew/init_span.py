@@ -15,10 +15,13 @@ from clew import failures
 from clew.engine import start
 from clew.environment import process_start
 from clew.events import MAX_NAME
+from clew.guard import Guard
+from clew.logs import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from clew.encoder import LogRecord
     from clew.engine import Engine
     from clew.settings import Settings
 
@@ -46,7 +49,18 @@ def export(settings: Settings, error: BaseException | None, told: Mapping[str, A
     span.add_event("exception", failure.exception, ended)
     span.set_status(Status(StatusCode.ERROR, failure.message or None))
     span.end(ended)
-    engine.delivery.deliver(engine.provider.buffer.take(), [])
+    engine.delivery.deliver(engine.provider.buffer.take(), _lines(engine, span))
+
+
+def _lines(engine: Engine, span: trace.Span) -> list[LogRecord]:
+    """What was printed before: nobody else will take it."""
+    with Guard("taking the lines"):
+        ids = span.get_span_context()
+        if engine.settings.capture_logs and ids.trace_flags.sampled:
+            limit = engine.settings.max_log_records
+            lines = Lines(engine.renderer, limit, ids.trace_id, ids.span_id, int(ids.trace_flags))
+            return lines.take()[0]
+    return []
 
 
 class _Failure:

@@ -173,14 +173,14 @@ class Lines:
         if body[0] == "[":
             self._annotations.read(body)
         elif (structured := read(body)) is not None:
-            self._annotations.read(structured.message)
+            self._annotations.read(structured[2])
 
     def _finished(self, waiting: Waiting) -> LogRecord:
         time, severity, level, body, scope, attributes = waiting
         if not body.isascii():
             body = _readable(body)
         if severity == _UNSET_SEVERITY and body[:1] == "{" and (structured := read(body)) is not None:
-            severity, level = structured.severity, structured.level
+            severity, level, _ = structured
         if self._renderer is not None:
             body = self._renderer.line(body, _MAX_LINE)
         return LogRecord(time, severity, level, body, scope, attributes, *self._trace)

@@ -6,7 +6,7 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from clew.guard import Guard
+from clew.guard import Guard, warn_once
 from clew.settings import read
 from clew.span_entry import SpanEntry, begin
 
@@ -41,7 +41,7 @@ def span(name: Any, /, **attributes: Any) -> Any:
     """
     if callable(name):
         return Span(str(getattr(name, "__qualname__", type(name).__qualname__)), {})(name)
-    return Span(name if type(name) is str else str(name), attributes)
+    return Span(str.__str__(name) if issubclass(type(name), str) else type(name).__name__, attributes)
 
 
 class Span:
@@ -86,6 +86,9 @@ class Span:
         """Make every call of the function a span."""
         if isinstance(function, (staticmethod, classmethod)):
             return type(function)(self(function.__func__))
+        if isinstance(function, type):
+            warn_once(f"{function.__qualname__} is a class: clew.span is for its methods")
+            return function
         if _is_disabled():
             return function
         flags = _flags(function)

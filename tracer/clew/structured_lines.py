@@ -7,7 +7,7 @@ loguru (whose `serialize` puts all of it under `record`), Elastic's and Google's
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from clew.guard import pass_on_signal
 
@@ -26,14 +26,6 @@ _LEVELS = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5), (1, 1))
 _NAMES = {50: "CRITICAL", 40: "ERROR", 30: "WARNING", 20: "INFO", 10: "DEBUG"}
 
 
-class StructuredLine(NamedTuple):
-    """`severity` is OpenTelemetry's number, 0 where the line tells none; `level` is the line's own word."""
-
-    severity: int
-    level: str
-    message: str
-
-
 def severity_of(level: int) -> int:
     """OpenTelemetry's severity number of a level of `logging`; 0 for NOTSET."""
     for least, number in _LEVELS:
@@ -42,8 +34,10 @@ def severity_of(level: int) -> int:
     return 0
 
 
-def read(line: str) -> StructuredLine | None:
-    """What the line tells if it is a JSON object; None for any other. Never raises."""
+def read(line: str) -> tuple[int, str, str] | None:
+    """What the line tells if it is a JSON object, None for any other: OpenTelemetry's severity number, or 0 where it
+    tells none; the level in the line's own word; and the message. Never raises.
+    """
     if len(line) > _MAX_PARSED:
         return None
     try:
@@ -57,7 +51,8 @@ def read(line: str) -> StructuredLine | None:
     if type(inner) is dict and "level" in inner:
         fields = inner
     message = next((fields[key] for key in _MESSAGE_KEYS if type(fields.get(key)) is str), "")
-    return StructuredLine(*_level(fields), message)
+    severity, level = _level(fields)
+    return severity, level, message
 
 
 def _level(fields: dict[str, Any]) -> tuple[int, str]:
