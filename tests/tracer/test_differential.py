@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HANDLERS = """
-import collections, contextlib, datetime, decimal, io, json, logging, sys, threading
+import collections, contextlib, datetime, decimal, io, json, logging, os, sys, threading
 {decoration}
 
 class Unprintable(Exception):
@@ -70,6 +70,25 @@ def prints():
     thread.join()
     return str(sys.stdout.write("x\\n"))
 
+def raw():
+    print("before", end=" ", flush=True)
+    os.write(1, "to the descriptor ä\\n".encode())
+    os.write(2, b"half a line, ")
+    sys.stdout.buffer.write(b"to the buffer\\n")
+    sys.stdout.flush()
+    sys.__stdout__.write("below\\n")
+    sys.__stdout__.flush()
+    sys.stderr.buffer.write(memoryview(b"viewed\\n"))
+    sys.stderr.flush()
+    print('[CLEW] {{"tags": {{"a": "b"}}, "issue": {{"type": "T", "message": "m"}}}}')
+    reader, writer = os.pipe()
+    written = os.write(writer, b"x" * 10)
+    os.close(writer)
+    try:
+        os.write(writer, b"x")
+    except OSError as error:
+        return [written, os.read(reader, 100).decode(), str(error)]
+
 def streams():
     return [type(sys.stdout).__name__, type(sys.stderr).__name__, sys.stdout.isatty(), sys.stdout.fileno()]
 
@@ -107,6 +126,7 @@ CASES = {{
     "slotted": lambda event: (_ for _ in ()).throw(Slotted("a")),
     "stop": lambda event: next(iter(())),
     "prints": lambda event: prints(),
+    "raw": lambda event: raw(),
     "streams": lambda event: streams(),
     "mutates": lambda event: mutates(event),
     "attribute": lambda event: event.nothing,
@@ -146,6 +166,7 @@ EVENTS: list[Any] = [
             "slotted",
             "stop",
             "prints",
+            "raw",
             "streams",
             "mutates",
             "attribute",

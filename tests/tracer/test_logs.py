@@ -11,6 +11,7 @@ import os
 import pickle
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +138,31 @@ def test_a_stream_is_wrapped_once(sink: Sink, trace: Any, monkeypatch: pytest.Mo
 
     assert file.getvalue() == "one\ntwo\nTHREE\nFOUR\nfive\n"
     assert sink.lines() == ["one", "two", "THREE", "FOUR", "five"]
+
+
+def test_a_stream_that_was_replaced_is_let_go(sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of ours is on it, so that it ends, and a file is flushed, when the function lets go of it."""
+
+    class File(io.StringIO):
+        pass
+
+    file, other, wrapped = File(), File(), File()
+    own = wrapped.write
+    wrapped.write = own  # type: ignore[method-assign]
+    traced = trace(lambda event, context: print(event))
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # put back in the end
+    for number, stream in enumerate([file, wrapped, other, file]):
+        sys.stdout = stream
+        traced(number, None)
+        assert "write" in vars(stream)
+
+    assert vars(other) == {}
+    assert vars(wrapped) == {"write": own}
+    assert [stream.getvalue() for stream in (file, wrapped, other)] == ["0\n3\n", "1\n", "2\n"]
+    assert sink.lines() == ["0", "1", "2", "3"]
+    gone = weakref.ref(other)
+    del other, stream
+    assert gone() is None
 
 
 def test_a_stream_of_any_class_is_captured(sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch) -> None:

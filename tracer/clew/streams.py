@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clew.logs import Lines
 
 _MARK = "_clew_write"
+_OURS = "_clew_functions"
 _NAMES = ("stdout", "stderr")
 # What was in place when `capture_streams` last looked: the stream, the one below it that is wrapped, and our function.
 _seen: dict[str, tuple[Any, dict[str, Any], Any]] = {}
@@ -67,6 +68,8 @@ def _capture_streams() -> None:
         if seen is not None and seen[0] is stream and seen[1].get("write") is seen[2]:
             continue
         with Guard(f"capturing {name}"):
+            if seen is not None and seen[0] is not stream:
+                _release(seen[1])
             _seen[name] = (stream, *_capture(stream, name))
             _capture(getattr(sys, f"__{name}__", None), name)
             _capture_sink()
@@ -85,6 +88,27 @@ def _capture(stream: Any, name: str) -> tuple[dict[str, Any], Any]:
         _wrap_stream(stream, name)
     # Else the function has wrapped it in turn, or it is wrapped: that stays.
     return attributes, attributes.get("write")
+
+
+def _release(attributes: dict[str, Any]) -> None:
+    """Take what is ours off a stream that has been replaced: it refers to the stream, which would live on by it."""
+    ours = attributes.get(_OURS, {})
+    if all(attributes.get(name) is function for name, (function, _) in ours.items()):
+        for name, (_, before) in ours.items():
+            if before is None:
+                del attributes[name]
+            else:
+                attributes[name] = before
+        attributes.pop(_MARK, None)
+        attributes.pop(_OURS, None)
+    # Else the function has wrapped it in turn: that stays, and with it what it wraps.
+
+
+def _put(stream: Any, name: str, function: Any) -> None:
+    """Puts a function of ours on the stream, and notes what was there, if anything was."""
+    attributes = stream.__dict__
+    attributes.setdefault(_OURS, {})[name] = (function, attributes.get(name))
+    attributes[name] = function
 
 
 def _lines() -> Lines | None:
@@ -112,14 +136,14 @@ def _wrap_stream(stream: Any, name: str) -> None:
             mute.on = False
         try:
             lines = lines_now()
-            if lines is not None and isinstance(args[0], str):
+            if lines is not None and args and isinstance(args[0], str):
                 lines.printed(name, args[0])
         except Exception as error:
             failed("capturing a printed line", error)
         return result
 
     setattr(stream, _MARK, write)
-    stream.write = writing
+    _put(stream, "write", writing)
     if isinstance(stream, TextIOWrapper):
         _wrap_below(stream, name)
     _wrap_writelines(stream, name)
@@ -147,7 +171,7 @@ def _wrap_writelines(stream: Any, name: str) -> None:
                             target.printed(name, line)
         return result
 
-    stream.writelines = writing_lines
+    _put(stream, "writelines", writing_lines)
 
 
 def _wrap_below(stream: TextIOWrapper, name: str) -> None:
@@ -162,7 +186,7 @@ def _wrap_below(stream: TextIOWrapper, name: str) -> None:
         finally:
             mute.on = before
 
-    stream.flush = flushing  # type: ignore[method-assign]  # on the instance
+    _put(stream, "flush", flushing)
     buffer: Any = stream.buffer
     if _MARK in getattr(buffer, "__dict__", {_MARK: None}):
         return
@@ -191,13 +215,13 @@ def _capture_descriptors() -> None:
 
     def write(fd: int, data: Any, /) -> int:
         count = original(fd, data)
-        if (fd == 1 or fd == 2) and not mute.on:  # noqa: PLR1714  # half as long as looking into a set
-            try:
+        try:
+            if (fd == 1 or fd == 2) and not mute.on:  # noqa: PLR1714  # half as long as looking into a set
                 lines = lines_now()
                 if lines is not None:
                     lines.written(_NAMES[fd - 1], bytes(data)[:count])
-            except Exception as error:
-                failed("capturing written bytes", error)
+        except Exception as error:
+            failed("capturing written bytes", error)
         return count
 
     write.__doc__ = original.__doc__
