@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import ssl
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -45,6 +47,7 @@ class Sink:
     def __post_init__(self) -> None:
         sink = self
         self.released = threading.Event()
+        self._sockets: list[socket.socket] = []
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -52,6 +55,7 @@ class Sink:
             def setup(self) -> None:
                 super().setup()
                 sink.connections += 1
+                sink._sockets.append(self.connection)
                 self.number = sink.connections
 
             def do_POST(self) -> None:
@@ -112,6 +116,15 @@ class Sink:
             handler.send_header("connection", "close")
         handler.end_headers()
         handler.wfile.write(self.response_body)
+
+    def end_connections(self, how: str) -> None:
+        """End those there are: `closed`, as a server does, or `reset`, as one does that was started anew."""
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                if how == "reset":
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.shutdown(socket.SHUT_RDWR)
+        self._sockets.clear()
 
     def close(self) -> None:
         self.released.set()

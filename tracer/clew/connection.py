@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from clew.guard import pass_on_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from ssl import SSLContext
 
 _MAX_HEAD = 16_384
@@ -39,12 +39,16 @@ class BrokenConnectionError(OSError):
 
 
 class Connection:
-    """Sends requests to one host. Not for several threads at once."""
+    """Sends requests to one host. Not for several threads at once.
 
-    def __init__(self, host: str, port: int, tls: SSLContext | None) -> None:
+    `tls` makes the context of a secure connection, when it is first needed or by `prepare`.
+    """
+
+    def __init__(self, host: str, port: int, tls: Callable[[], SSLContext] | None) -> None:
         self.host = host
         self.port = port
-        self.tls = tls
+        self._tls = tls
+        self._context: SSLContext | None = None
         self._socket: socket.socket | None = None
         self._used = 0.0
         self._rest = b""
@@ -138,7 +142,13 @@ class Connection:
             return True
         return bool(select.select([self._socket], [], [], 0)[0]) if self._socket.fileno() < 1024 else False
 
+    def prepare(self) -> None:
+        """Do now what takes long and needs no network. Raises OSError if the certificates cannot be read."""
+        if self._tls is not None and self._context is None:
+            self._context = self._tls()
+
     def _connect(self, deadline: float) -> None:
+        self.prepare()
         error: OSError | None = None
         addresses = self._resolve(deadline)
         for position, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -149,9 +159,9 @@ class Connection:
                 sock.settimeout(share)
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self.tls is not None:
+                if self._context is not None:
                     sock.settimeout(_left(deadline))
-                    sock = self.tls.wrap_socket(sock, server_hostname=self.host)
+                    sock = self._context.wrap_socket(sock, server_hostname=self.host)
             except OSError as failed:
                 sock.close()
                 pass_on_signal(failed)

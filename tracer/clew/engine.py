@@ -9,7 +9,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from clew import aws_calls, logs, streams, thread_errors
+from clew import aws_calls, logs, snapshot, streams, thread_errors
 from clew.deadline import Deadlines
 from clew.environment import Environment
 from clew.exporting import Delivery, Exporter, LeanExporter
@@ -59,6 +59,9 @@ class Engine:
             if settings.in_lambda:
                 logs.keep_early_lines()
         self.extension = self._join(environ)
+        if self.extension is None:
+            self.delivery.prepare()
+        snapshot.watch(self, environ)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 

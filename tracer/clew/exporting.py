@@ -29,6 +29,12 @@ class Exporter(Protocol):
     def export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
         """Export all of it by the `time.monotonic()` second `deadline`."""
 
+    def prepare(self) -> None:
+        """Do in INIT what an export before the response has no time for; raises OSError."""
+
+    def close(self) -> None:
+        """Close the connections; the next export makes new ones."""
+
     def after_fork(self) -> None:
         """Let go of what belongs to the parent process."""
 
@@ -46,6 +52,12 @@ class LeanExporter:
         traces_body = encode_spans(self._resource, spans) if spans and self._spans else None
         logs_body = encode_logs(self._resource, logs) if logs and self._logs else None
         return self._sender.send(traces_body, logs_body, deadline)
+
+    def prepare(self) -> None:
+        self._sender.prepare()
+
+    def close(self) -> None:
+        self._sender.close()
 
     def after_fork(self) -> None:
         self._sender.abandon()
@@ -111,6 +123,21 @@ class Delivery:
         """The collector was told of that many dropped ones."""
         self.dropped_spans -= spans
         self.dropped_logs -= logs
+
+    def prepare(self) -> None:
+        try:
+            self._exporter.prepare()
+        except OSError as error:
+            warn_once(f"exports will fail: {describe(error)}")
+
+    def renew(self) -> None:
+        """Start anew: what was true of the collector and the connections to it was so at another time and place."""
+        self._pause = self._resume = 0.0
+        if self._lock.acquire(timeout=self._timeout):
+            try:
+                self._exporter.close()
+            finally:
+                self._lock.release()
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -131,6 +131,14 @@ class _Mixed:
             InstrumentationScope(record.scope),
         )
 
+    def prepare(self) -> None:
+        if self._lean is not None:
+            self._lean.prepare()
+
+    def close(self) -> None:
+        if self._lean is not None:
+            self._lean.close()
+
     def after_fork(self) -> None:
         if self._lean is not None:
             self._lean.after_fork()
