@@ -18,7 +18,6 @@ from clew.call_span import CallSpan
 from clew.events import MAX_NAME, mapping, text
 from clew.guard import Guard
 from clew.imports import when_imported
-from clew.injection import OPERATIONS, injected
 from clew.produced_keys import failed_entries, produced_keys
 from clew.resources import Place, arn_in_response, describe_resource
 
@@ -40,7 +39,17 @@ _SUPPRESSED_HTTP: str = getattr(otel_context, "_SUPPRESS_HTTP_INSTRUMENTATION_KE
 _OTHERS = "opentelemetry.instrumentation.botocore"
 
 _NOTHING = object()
-_INJECTED = frozenset(operation for _, operation in OPERATIONS)
+_INJECTED = frozenset(
+    {
+        ("sqs", "SendMessage"),
+        ("sqs", "SendMessageBatch"),
+        ("sns", "Publish"),
+        ("sns", "PublishBatch"),
+        ("lambda", "Invoke"),
+        ("lambda", "InvokeWithResponseStream"),
+    }
+)
+_INJECTED_NAMES = frozenset(operation for _, operation in _INJECTED)
 
 # Services whose answers are secrets, whatever their fields are called.
 _SECRET_SERVICES = frozenset(
@@ -73,7 +82,7 @@ def begin(client: Any, operation: str, params: Any) -> Call | None:
 
 def with_context(params: Any, model: Any) -> Any:
     """The parameters that botocore is about to serialise, with trace context where they have a place for it."""
-    if model is not None and model.name in _INJECTED:
+    if model is not None and model.name in _INJECTED_NAMES:
         with guard:
             call = otel_context.get_value(_KEY)
             if isinstance(call, Call):
@@ -212,12 +221,14 @@ class Call:
 
     def inject(self, params: Any, model: Any) -> Any:
         """The parameters of this call, but not of another that it makes itself, with its trace context in them."""
-        if self._injected or model.name != self._operation or (self._service, self._operation) not in OPERATIONS:
+        if self._injected or model.name != self._operation or (self._service, self._operation) not in _INJECTED:
             return params
         self._injected = True
         context = self._span.get_span_context()
-        if not self._invocation._engine.settings.inject_context or not context.is_valid or not isinstance(params, dict):
+        if not self._invocation.settings.inject_context or not context.is_valid or not isinstance(params, dict):
             return params
+        from clew.injection import injected  # noqa: PLC0415  # 0.2 ms of INIT
+
         return injected(self._service, self._operation, params, context)
 
     def end(self, response: Any) -> None:
@@ -292,7 +303,7 @@ def _start_span(invocation: Invocation, current: Span, name: str, attributes: di
     if (
         parent.is_recording()
         and context.trace_flags.sampled
-        and not invocation._engine.settings.limits  # of OpenTelemetry's own spans
+        and not invocation.settings.limits  # of OpenTelemetry's own spans
         and getattr(parent, "resource", None) is getattr(invocation.span, "resource", _NOTHING)
     ):
         return CallSpan(name, parent, attributes, invocation._engine.provider.tracer)

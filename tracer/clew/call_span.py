@@ -111,7 +111,11 @@ class CallSpan(trace.Span):
         exception: BaseException,
         attributes: Mapping[str, Any] | None = None,
         timestamp: int | None = None,
-        escaped: bool = False,  # noqa: ARG002  # OpenTelemetry's signature
+        escaped: bool = False,
     ) -> None:
-        details = {"exception.type": type(exception).__qualname__, "exception.message": str(exception)}
+        details = {
+            "exception.type": type(exception).__qualname__,
+            "exception.message": str(exception),
+            "exception.escaped": str(escaped),
+        }
         self.add_event("exception", {**details, **(attributes or {})}, timestamp)

@@ -26,18 +26,6 @@ _MAX_CLIENT_CONTEXT = 3583  # characters of base64
 _MAX_STATE = 512
 _MAX_ENTRIES = 10
 
-OPERATIONS = frozenset(
-    {
-        ("sqs", "SendMessage"),
-        ("sqs", "SendMessageBatch"),
-        ("sns", "Publish"),
-        ("sns", "PublishBatch"),
-        ("lambda", "Invoke"),
-        ("lambda", "InvokeWithResponseStream"),
-    }
-)
-"""The operations, by botocore's service name, that `injected` can change."""
-
 
 def injected(service: str, operation: str, params: dict[str, Any], context: SpanContext) -> dict[str, Any]:
     """The parameters with `context` in them: a copy, for the caller's are not changed; or the same if it has no place.

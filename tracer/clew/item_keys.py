@@ -23,12 +23,17 @@ _MAX_KEYS = 128
 _USUAL = (("pk", "sk"), ("PK", "SK"), ("pk",), ("PK",), ("id",), ("Id",), ("ID",))
 _MAX_USUAL = 2
 
+_READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
+
 _schemas: dict[tuple[str, str], tuple[str, ...]] = {}
 
 
 def written_keys(operation: str, params: dict[str, Any], response: dict[str, Any], region: str) -> list[str]:
     """The `dynamodb-item:` keys of what one successful call wrote, each once; learns the keys of tables on the way."""
-    _learn(operation, params, response, region)
+    if operation != "GetItem" or (region, text(params.get("TableName"))) not in _schemas:  # what most calls are
+        _learn(operation, params, response, region)
+    if operation in _READS:
+        return []
     found: dict[str, None] = {}
     for table, name, attributes in _writes(operation, params, response):
         for key in _keys(region, table, name, attributes):
