@@ -8,7 +8,7 @@ from collector.domain.facts import Issue, IssueKind, Occurrence, Tag
 from collector.domain.ids import hash63
 from collector.domain.issues import first_line
 from collector.domain.span_facts import SpanFacts
-from collector.domain.spans import Value, pick_attributes, read_value
+from collector.domain.spans import Value, pick_attributes
 from collector.domain.values import text
 
 TAG_PREFIX = "clew.tag."
@@ -16,8 +16,6 @@ ISSUE_EVENT = "clew.issue"
 MAX_TAGS = 50  # of one invocation that can be searched for; its page shows all
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # characters
 MAX_ISSUES = 50  # of one invocation
-# A body without these bytes holds neither, and to look for them takes 1 µs where reading every name takes 5.
-TAG_MARK, ISSUE_MARK = TAG_PREFIX.encode(), ISSUE_EVENT.encode()
 _ISSUE = frozenset({"clew.issue.type", "clew.issue.message"})
 
 
@@ -31,13 +29,13 @@ def tag_text(value: Value) -> str:
 
 
 def read_tags(item: SpanFacts, function_id: int) -> list[Tag]:
-    """The invocation's tags; of a repeated key the last value."""
+    """The invocation's tags. No statement may write one key twice: of two that are alike once cut, the last counts."""
     found: dict[str, str] = {}
-    for pair in item.span.attributes:
-        if pair.key.startswith(TAG_PREFIX):
-            key = text(pair.key[len(TAG_PREFIX) :], MAX_TAG_KEY)
-            if key and (key in found or len(found) < MAX_TAGS):
-                found[key] = tag_text(read_value(pair.value))
+    for name, value in item.attributes.items():
+        if name.startswith(TAG_PREFIX):
+            key = text(name[len(TAG_PREFIX) :], MAX_TAG_KEY)
+            if key and len(found) < MAX_TAGS:
+                found[key] = tag_text(value)
     return [Tag(item.started_ns, item.number, key, value, function_id) for key, value in found.items()]
 
 

@@ -19,7 +19,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from collector.domain import reports
-from collector.domain.annotations import ISSUE_MARK, TAG_MARK
+from collector.domain.annotations import TAG_PREFIX
 from collector.domain.errors import MalformedExport
 from collector.domain.facts import MAX_LINKS, Export, Facts, Report, Signal
 from collector.domain.functions import RESOURCE_ATTRIBUTES
@@ -27,7 +27,7 @@ from collector.domain.ids import export_id, span_number
 from collector.domain.invocations import SPAN_ATTRIBUTES, read_process
 from collector.domain.prices import PriceTable, default_prices
 from collector.domain.span_facts import SpanFacts
-from collector.domain.spans import STATUS_ERROR, Value, pick_attributes, read_value
+from collector.domain.spans import CLIENT, STATUS_ERROR, Value, pick_attributes, read_value
 from collector.domain.values import flag, text, whole
 
 if TYPE_CHECKING:
@@ -87,14 +87,7 @@ def read_traces(body: bytes, *, received_ms: int, prices: PriceTable | None = No
                 _remove(scope_spans.spans, refused)
         if spans:
             taken += len(spans)
-            read_process(
-                facts,
-                _read_resource(resource),
-                spans,
-                prices or default_prices(),
-                tagged=TAG_MARK in body,
-                reporting=ISSUE_MARK in body,
-            )
+            read_process(facts, _read_resource(resource), spans, prices or default_prices())
     if rejected:
         body = request.SerializeToString()
     facts.export = Export(export_id(earliest if taken else 0, body), Signal.TRACES, taken, received_ms, body)
@@ -206,14 +199,16 @@ def _read_span(span: trace_pb2.Span, latest_ns: int) -> SpanFacts | str:
     if not EARLIEST_NS <= started_ns <= latest_ns or ended_ns > latest_ns:
         return "a span's times must lie between 2015 and tomorrow"
     parent_id = span.parent_span_id
-    attributes = pick_attributes(span.attributes, SPAN_ATTRIBUTES)
+    kind = span.kind
+    # Only invocations have tags, and calls are most of the spans.
+    attributes = pick_attributes(span.attributes, SPAN_ATTRIBUTES, TAG_PREFIX if kind != CLIENT else None)
     return SpanFacts(
         span=span,
         trace_id=trace_id,
         span_id=span_id,
         number=span_number(span_id),
         parent_id=b"" if parent_id == _NO_SPAN else parent_id,
-        kind=span.kind,
+        kind=kind,
         name=text(span.name),
         started_ns=started_ns,
         duration_ns=min(max(0, ended_ns - started_ns), MAX_DURATION_NS),

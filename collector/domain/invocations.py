@@ -66,6 +66,23 @@ SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
 }
 _OUTGOING = frozenset({CLIENT, PRODUCER})
 _INCOMING = frozenset({SERVER, CONSUMER})
+# Whoever invokes by these waits for the result; only that of others goes to a destination or a dead-letter queue.
+_ANSWERED = frozenset(
+    {
+        "alb",
+        "alexa",
+        "apigateway",
+        "appsync",
+        "cloudfront",
+        "cognito",
+        "function_url",
+        "lex",
+        "mq",
+        "sqs",
+        "vpclattice",
+        "websocket",
+    }
+)
 _NO_TRIGGER = Trigger("", None)  # what would have been invoked is not known before the handler runs
 _COLD = frozenset({None, Initialization.ON_DEMAND})
 _INITIALIZATIONS = {
@@ -77,18 +94,9 @@ _INITIALIZATIONS = {
 
 
 def read_process(
-    facts: Facts,
-    resource: Mapping[str, Value],
-    received: Iterable[SpanFacts],
-    prices: PriceTable,
-    *,
-    tagged: bool = True,
-    reporting: bool = True,
+    facts: Facts, resource: Mapping[str, Value], received: Iterable[SpanFacts], prices: PriceTable
 ) -> None:
-    """Adds to `facts` what the spans of one OTLP resource say.
-
-    `tagged` and `reporting` are false where the request holds no tags and no issues, and none need be looked for.
-    """
+    """Adds to `facts` what the spans of one OTLP resource say."""
     spans = connect(received)
     in_lambda = is_lambda(resource)
     invocations = [item for item in spans if _is_invocation(item, in_lambda)]
@@ -102,9 +110,8 @@ def read_process(
         if item.owner is not None and item.kind not in _OUTGOING and item.span.links:
             _read_span_links(facts, item, item.owner)
     for item in invocations:
-        if tagged:
-            facts.tags.extend(read_tags(item, function.id))
-        reported = read_issues(item, function.id) if reporting and item.span.events else []
+        facts.tags.extend(read_tags(item, function.id))
+        reported = read_issues(item, function.id) if item.span.events else []
         _read_invocation(facts, item, function, prices, len(reported))
         for issue, occurrence in reported:
             facts.issues.append(issue)
@@ -176,7 +183,9 @@ def _read_invocation(
     attributes = item.attributes
     result = result_of(item)
     request_id = _request_id(item) or None
-    initialization = _INITIALIZATIONS.get(text(attributes.get("clew.lambda.initialization_type"), 32))
+    initialization = None
+    if (said := attributes.get("clew.lambda.initialization_type")) is not None:
+        initialization = _INITIALIZATIONS.get(text(said, 32))
     cold_start = flag(attributes.get("faas.coldstart")) and initialization in _COLD
     init_ns = _init_ns(attributes) if cold_start else None
     billed_ms = cost_pd = None
@@ -220,7 +229,7 @@ def _read_invocation(
             trigger_resource_id=trigger.resource.id if trigger.resource is not None else None,
             services=_services(item),
             calls=len(item.calls),
-            call_errors=sum(call_error(call) is not None for call in item.calls),
+            call_errors=sum((call.failed or not call.finished) and call_error(call) is not None for call in item.calls),
             initialization=initialization,
             architecture=function.architecture,
             reported_issues=reported_issues,
@@ -232,6 +241,8 @@ def _read_invocation(
         facts.unfinished.append(_unfinished(item, function))
     if request_id is not None and function.kind == "lambda":
         facts.link_keys.append(_link_key(f"lambda:{request_id}", item, Side.CONSUMED))
+        if trigger.type not in _ANSWERED:
+            facts.link_keys.append(_link_key(f"lambda-result:{request_id}", item, Side.PRODUCED))
     _read_link_keys(facts, item, Side.CONSUMED)
     if result in FAILED:
         failure = describe_failure(item, result)
@@ -256,6 +267,8 @@ def _unfinished(item: SpanFacts, function: Function) -> Unfinished:
 
 def _batch(attributes: Mapping[str, Value]) -> tuple[int | None, int | None]:
     """How many records were delivered and how many of them the handler gave back; None where the span does not say."""
+    if "clew.batch.size" not in attributes and "clew.batch.failed" not in attributes:
+        return None, None
     size = whole(attributes.get("clew.batch.size"))
     failed = attributes.get("clew.batch.failed")
     given_back = min(len(failed), MAX_BATCH) if isinstance(failed, list) else None

@@ -66,10 +66,14 @@ def read_report(
     if not isinstance(metrics, Mapping):
         metrics = {}
     status = text(record.get("status"), 32)
+    time_ns = _time_ns(event.get("time")) or time_ns
+    if request_id and kind is ReportKind.INVOCATION and (started_ns or 0) > time_ns + SLACK_NS:
+        # Of an earlier attempt of the request, whose process died: the next one's took it for its own.
+        trace_id = span_id = started_ns = None
     return Report(
         request_id=request_id,
         kind=kind,
-        time_ns=_time_ns(event.get("time")) or time_ns,
+        time_ns=time_ns,
         function=function,
         region=region,
         trace_id=trace_id,

@@ -91,12 +91,13 @@ def read_attributes(pairs: Iterable[KeyValue]) -> dict[str, Value]:
     return {pair.key: read_value(pair.value) for pair in pairs}
 
 
-def pick_attributes(pairs: Iterable[KeyValue], wanted: frozenset[str]) -> dict[str, Value]:
-    """The wanted attributes only: the payloads beside them are several times the rest and stay bytes."""
+def pick_attributes(pairs: Iterable[KeyValue], wanted: frozenset[str], prefix: str | None = None) -> dict[str, Value]:
+    """The wanted attributes only, and those whose names begin with `prefix`: the payloads beside them are several
+    times the rest and stay bytes."""
     picked: dict[str, Value] = {}
     for pair in pairs:
         key = pair.key
-        if key in wanted:
+        if key in wanted or (prefix is not None and key.startswith(prefix)):
             value = pair.value
             # Most are text, and asking for it costs a third of asking which of the seven types it is.
             picked[key] = value.string_value or read_value(value)

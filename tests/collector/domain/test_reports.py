@@ -159,6 +159,18 @@ def test_reports_are_no_lines() -> None:
     )
 
 
+def test_a_report_made_before_its_span_began_is_of_an_earlier_attempt() -> None:
+    """The process that ran it died, and the next one took the report for that of its own invocation."""
+    record = log(
+        json.dumps(event()),
+        trace=7,
+        span=8,
+        attrs={"faas.invocation_id": REQUEST, "clew.invocation.start": START_NS + 60 * SECOND},
+    )
+    (found,) = read(record)[0].reports
+    assert (found.request_id, found.trace_id, found.span_id, found.started_ns) == (REQUEST, None, None, None)
+
+
 def test_a_report_needs_no_trace() -> None:
     facts, rejected, _ = read(log(json.dumps(event()), trace=b""))
     assert ([found.request_id for found in facts.reports], rejected) == ([REQUEST], 0)
