@@ -37,9 +37,8 @@ def _other() -> Any:
 def function(folder: Path, sink: Sink, code: str, *, layer: bool = False, **environ: str) -> Lambda:
     """With the packages where a function's own are: before ours on the path."""
     own = environ.pop("OWN", "")
-    paths = [str(folder), *([own] if own else []), str(companions())]
+    paths = [str(folder), *([own] if own else []), str(companions()), str(ROOT / "tracer")]
     if not layer:
-        paths.append(str(ROOT / "tracer"))
         code = code.replace("def handler", "import clew\n@clew.trace\ndef handler")
     defaults = {
         "PYTHONPATH": os.pathsep.join(paths),

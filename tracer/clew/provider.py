@@ -111,6 +111,10 @@ class Provider:
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             trace.set_tracer_provider(self._provider)
 
+    def add(self, processor: SpanProcessor) -> None:
+        """Have a processor called for every span, after the buffer."""
+        self._provider.add_span_processor(processor)
+
     @property
     def resource(self) -> Resource:
         return self._provider.resource

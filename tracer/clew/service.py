@@ -59,9 +59,10 @@ class Service:
         from clew.imports import when_imported  # noqa: PLC0415
 
         self.engine = engine.start(settings)
-        self.scope: Scope = service_scope.Scope(self.engine)
+        self.scope: Scope = service_scope.Scope(self.engine, self.touch)
         self._delay = _schedule_delay()
         self._wake = threading.Event()
+        self._starting = threading.Lock()
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._buffer = self.engine.provider.buffer
@@ -72,15 +73,21 @@ class Service:
         aws_calls.install(running)
         if settings.capture_logs:
             streams.install(engine.entered.get, running)
-        service_scope.share(self.engine.provider)
+        service_scope.share(self.engine.provider, self.touch)
         instrumentations.switch_on(settings)
-        os.register_at_fork(before=self._pause, after_in_parent=self._begin, after_in_child=self._forked)
+        os.register_at_fork(before=self._pause, after_in_child=self._forked)
         when_imported("multiprocessing.util", self._with_multiprocessing)
         atexit.register(self.stop)
-        self._begin()
+
+    def touch(self) -> None:
+        """There is something to export. The thread is started by the first, also in a child and after a fork: a program
+        that forks is warned by Python if it has a thread then."""
+        if self._thread is None and not self._stopping:
+            with Guard("starting to export in the background"), self._starting:
+                self._begin()
 
     def _begin(self) -> None:
-        with Guard("starting to export in the background"):
+        if self._thread is None:
             self._wake = threading.Event()
             self._thread = threading.Thread(target=self._run, args=(self._wake,), name="clew-service", daemon=True)
             self._thread.start()
@@ -125,25 +132,32 @@ class Service:
         """
         with Guard("exporting at the end"):
             self._stopping = True
+            if self._thread is None and (self._buffer.ended or self.scope.waits):  # of before a fork
+                try:
+                    self._begin()
+                except RuntimeError:  # too late for a thread
+                    self.flush()
             self._wake.set()
             if self._thread is not None:
                 self._thread.join(_AT_EXIT)
 
     def _pause(self) -> None:
-        """Before a fork: Python warns of one while there are threads, and without ours there may be none."""
+        """Before a fork, after which the next `touch` goes on."""
         with Guard("pausing"):
             self._wake.set()
-            if self._thread is not None:
-                self._thread.join(_PAUSE)
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                thread.join(_PAUSE)
 
     def _forked(self) -> None:
-        """In a child: what the parent holds is the parent's to export, and its thread is not here."""
+        """In a child: what the parent holds is the parent's to export."""
         with Guard("going on in a child process"):
+            self._starting = threading.Lock()
             self._stopping = False
+            self._thread = None
             self._buffer.ended.clear()
             self._buffer.open.clear()
             self.scope.take()
-            self._begin()
 
     def _with_multiprocessing(self) -> None:
         """Its children end without the functions of `atexit`, but with these."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import SpanProcessor
 
 from clew.annotations import Annotations
 from clew.guard import Guard
@@ -13,6 +14,9 @@ from clew.invocation import Invocation
 from clew.logs import Lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Span
 
     from clew.encoder import LogRecord
@@ -27,7 +31,7 @@ _UNKNOWN = trace.SpanContext(0, 0, False)
 class Scope(Invocation):
     """Calls and spans that no invocation is around: they are children of the current span, or roots."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, touch: Callable[[], None]) -> None:
         # Not the invocation's own: that begins a span.
         self._engine = engine
         self.settings = settings = engine.settings
@@ -37,7 +41,7 @@ class Scope(Invocation):
         self.span: Span = _Nothing(_UNKNOWN)
         self.context = Context()
         self.annotations = Annotations(self.span, engine.renderer)
-        self.lines = ScopeLines(engine) if settings.capture_logs else None
+        self.lines = ScopeLines(engine, touch) if settings.capture_logs else None
 
     @property
     def captures_payloads(self) -> bool:
@@ -77,12 +81,14 @@ class _Line(list[Any]):
 class ScopeLines(Lines):
     """Lines of a process, each of the span that is current where it is printed or logged."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, touch: Callable[[], None]) -> None:
+        self._touch = touch
         super().__init__(engine.renderer, _MOST_LINES, 0, 0, 0)
 
     def _add(self, waiting: list[Any]) -> list[Any] | None:
         line = _Line(waiting)
         line.context = trace.get_current_span().get_span_context()
+        self._touch()
         return super()._add(line)
 
     def _finished(self, waiting: list[Any]) -> LogRecord:
@@ -104,8 +110,19 @@ class ScopeLines(Lines):
         self._bytes += sum(len(record.body) for record in records)
 
 
-def share(provider: Provider) -> None:
+class _Touching(SpanProcessor):
+    """Tells of every span that ends."""
+
+    def __init__(self, touch: Callable[[], None]) -> None:
+        self._touch = touch
+
+    def on_end(self, span: ReadableSpan) -> None:  # noqa: ARG002  # the SDK's signature
+        self._touch()
+
+
+def share(provider: Provider, touch: Callable[[], None]) -> None:
     """Be the process's provider, until the program sets one of its own: that then takes the place, as without us."""
+    provider.add(_Touching(touch))
     provider.share()
     original = trace.set_tracer_provider
 
