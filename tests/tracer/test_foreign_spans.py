@@ -110,3 +110,23 @@ def test_an_error_while_a_span_is_masked_leaves_nothing_of_it(
     assert (foreign.name, attributes(foreign)) == ("span", {})
     assert (own.name, attributes(own)["clew.event"]) == ("transcribe", "null")
     assert not any(SECRET.encode() in one.body for one in sink.received)
+
+
+def test_an_export_is_bounded(sink: Sink, trace: Any) -> None:
+    """However much others write on spans: what is beyond two million characters is cut short, and says so."""
+
+    def handler(event: Any, context: object) -> int:
+        for _ in range(300):
+            with instrumentation().start_as_current_span("query") as span:
+                span.set_attribute("db.query.text", "x" * 100_000)
+        return 1
+
+    trace(handler)(None, None)
+
+    (request,) = [one for one in sink.received if one.path == "/v1/traces"]
+    assert len(request.body) < 2_500_000
+    texts = [attributes(span)["db.query.text"] for span in sink.spans() if span.name == "query"]
+    assert len(texts) == 300
+    assert all(text.endswith("…[cut: 100000 bytes]") for text in texts)
+    assert len(texts[0]) > 16_000
+    assert len(texts[-1]) < 300

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from clew.payload import Renderer
 
 _MAX_VALUE = 16_384
+# Of one export, in characters; values beyond are cut shorter. With the tracer's own payloads and lines it stays below
+# what a collector takes in one request.
+_MAX_TEXT = 2_000_000
+_MAX_SHORT = 256
 _OURS = "clew"
 # Of the tracer's own spans these were masked when they were written, or are ids and names. The first are those of every
 # call: a set tells them in a third of the time.
@@ -37,8 +41,11 @@ class SpanMask:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
+        self._room = _MAX_TEXT
 
     def masked(self, spans: Sequence[ReadableSpan]) -> list[ReadableSpan]:
+        """The spans of one export."""
+        self._room = _MAX_TEXT
         return [self._span(span) for span in spans]
 
     def _span(self, span: ReadableSpan) -> ReadableSpan:
@@ -106,7 +113,8 @@ class SpanMask:
         return value
 
     def _text(self, text: str) -> str:
-        shown = self._renderer.line(text, _MAX_VALUE)
+        shown = self._renderer.line(text, _MAX_VALUE if self._room > 0 else _MAX_SHORT)
+        self._room -= len(shown)
         return text if shown == text else shown
 
     def _event(self, event: Event, *, ours: bool) -> Event:

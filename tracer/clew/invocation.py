@@ -42,6 +42,7 @@ class Invocation:
         self.payload_limit = settings.payload_limit
         self.payload_limit_on_error = max(settings.payload_limit_on_error, settings.payload_limit)
         self._payloads = 0
+        self._left_out = 0
         self.request_id = text_of(context, "aws_request_id")
         arn = text_of(context, "invoked_function_arn")
         parts = arn.split(":")
@@ -145,7 +146,13 @@ class Invocation:
 
     @property
     def captures_payloads(self) -> bool:
-        return self._engine.settings.capture_payloads and self._payloads < _MAX_PAYLOADS
+        """Whether there is room for another's payloads. What asks in vain is counted: its payloads are left out."""
+        if not self._engine.settings.capture_payloads:
+            return False
+        if self._payloads >= _MAX_PAYLOADS:
+            self._left_out += 1
+            return False
+        return True
 
     def render(self, value: object, place: str) -> Payload:
         payload = self._engine.renderer.render(value, place)
@@ -289,6 +296,8 @@ class Invocation:
             attributes["clew.dropped.spans"] = lost[0]
         if lost[1]:
             attributes["clew.dropped.log_records"] = lost[1]
+        if self._left_out:
+            attributes["clew.dropped.payloads"] = self._left_out
         self.span.set_attributes(attributes)
         self.span.end(self._ended)
         records += engine.late_records()

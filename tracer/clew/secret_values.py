@@ -47,7 +47,8 @@ _MAX_DEPTH = 6
 
 # Grouped as on the card or not at all; not a part of a longer number, id, fraction or UUID.
 _CARD = re.compile(
-    r"(?<![\w.])(?<!\d[ \-])(?:\d{4}([ \-]?)\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ \-]?)\d{6}\2\d{4,5}|\d{13,19})"
+    r"[2-6](?<![\w.].)(?<!\d[ \-].)"
+    r"(?:\d{3}([ \-]?)\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{3}([ \-]?)\d{6}\2\d{4,5}|\d{12,18})"
     r"(?![\w]|[.\-]\d|\-[0-9a-fA-F]{4})"
 )
 # The first digits that issuers have, by the card's length. Without them a tenth of all ids would pass for cards.
