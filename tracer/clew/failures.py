@@ -45,7 +45,7 @@ def message_of(error: BaseException) -> str:
     """The exception's text, also when making it fails."""
     try:
         return str(error)[:MAX_MESSAGE]
-    except Exception as failure:
+    except BaseException as failure:
         pass_on_signal(failure)
         return f"<unprintable {type(error).__name__}>"
 
@@ -53,7 +53,7 @@ def message_of(error: BaseException) -> str:
 def stack_of(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    except Exception as failure:
+    except BaseException as failure:
         pass_on_signal(failure)
         text = "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}\n"
     if len(text) <= _MAX_STACK:

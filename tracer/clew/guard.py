@@ -36,7 +36,7 @@ def warn_once(message: str) -> None:
     before, muted.on = muted.on, True
     try:
         sys.stderr.write(f"clew: {message}\n")
-    except Exception as error:
+    except BaseException as error:  # a stream of the function's may raise what it likes
         pass_on_signal(error)
         # A closed stderr is no reason to fail.
     finally:
@@ -52,11 +52,29 @@ def refuse(what: str, reason: str) -> bool:
 
 
 def pass_on_signal(error: BaseException) -> None:
-    """Raise the error again if it is none of ours: the function's own handler of a signal, such as a deadline of its
-    own by SIGALRM, raises it in whatever code runs at that moment.
+    """Raise the error again if it is none of ours, but hit our code because that was running at the moment.
 
-    Such a handler is told from what our code called by its arguments: one is the frame that it interrupted.
+    It may be raised by the function's own handler of a signal, such as a deadline by SIGALRM, which is told from what
+    our code called by its arguments: one is the frame that it interrupted. Or another thread of the function put it
+    into this one (`PyThreadState_SetAsyncExc`): a class of the function's, or one that ends the process, without an
+    argument, out of code that raises no such thing. What a method of the function's raised when we called it is ours.
     """
+    _pass_on_handlers(error)
+    if isinstance(error, Exception) and (error.args or not _is_foreign(type(error).__module__)):
+        return
+    entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
+    if entry is None or not _is_foreign(entry.tb_frame.f_globals.get("__name__")):
+        raise error
+
+
+def _is_foreign(module: object) -> bool:
+    top = module.partition(".")[0] if isinstance(module, str) else ""
+    return top not in {"clew", "opentelemetry"} and top not in sys.stdlib_module_names
+
+
+def _pass_on_handlers(error: BaseException) -> None:
     entry = error.__traceback__
     while entry is not None and entry.tb_next is not None:
         interrupted, entry = entry.tb_frame, entry.tb_next
@@ -71,10 +89,7 @@ def pass_on_signal(error: BaseException) -> None:
 
 
 class Guard:
-    """A context that swallows exceptions of ours and says so once.
-
-    Never SystemExit or KeyboardInterrupt, nor what a handler of a signal raised.
-    """
+    """A context that swallows exceptions of ours and says so once: not what `pass_on_signal` raises again."""
 
     __slots__ = ("doing",)
 
@@ -87,13 +102,13 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if error is None:
             return False
         swallow(self.doing, error)
         return True
 
 
-def swallow(doing: str, error: Exception) -> None:
+def swallow(doing: str, error: BaseException) -> None:
     """What `Guard` does, where its 0.5 µs are too many."""
     if globals()["describe"] is None:
         return  # so are a module's names when the interpreter takes it down
@@ -105,7 +120,7 @@ def describe(error: BaseException) -> str:
     """The error's class and message on one line, even when its `__str__` raises."""
     try:
         text = str(error)
-    except Exception as failure:
+    except BaseException as failure:  # a method of the function's may raise what it likes
         pass_on_signal(failure)
         text = ""
     name = type(error).__name__

@@ -329,7 +329,7 @@ def _marshal_error(result: object) -> str | None:
         return None
     try:
         runtime.to_json(result)
-    except Exception as error:
+    except BaseException as error:
         pass_on_signal(error)
         return f"Unable to marshal response: {failures.message_of(error)}"
     return None
