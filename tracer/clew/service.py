@@ -89,8 +89,9 @@ class Service:
     def _begin(self) -> None:
         if self._thread is None:
             self._wake = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._wake,), name="clew-service", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(self._wake,), name="clew-service", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _run(self, wake: threading.Event) -> None:
         while not wake.wait(self._delay):
