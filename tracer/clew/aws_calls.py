@@ -176,7 +176,7 @@ class Call:
         self._service: str = model.service_name
         self._operation = operation
         self._params = params
-        self._captured = invocation.captures_payloads and not _secret(self._service, operation, params)
+        self._captured = not _secret(self._service, operation, params) and invocation.captures_payloads
         self._request: Payload | None = None
         self._injected = False
         self._region = self._name = ""
