@@ -9,6 +9,7 @@ import atexit
 import dataclasses
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from clew.guard import Guard, muted, warn_once
@@ -83,8 +84,8 @@ class Service:
         """There is something to export. The thread is started by the first, also in a child and after a fork: a program
         that forks is warned by Python if it has a thread then."""
         if self._thread is None and not self._stopping:
-            with Guard("starting to export in the background"), self._starting:
-                self._begin()
+            with Guard("starting to export in the background"), suppress(RuntimeError), self._starting:
+                self._begin()  # none can be started while the interpreter waits for others: `stop` then exports itself
 
     def _begin(self) -> None:
         if self._thread is None:
