@@ -118,6 +118,20 @@ def test_the_exception_behind_lambdas_own_is_told(tmp_path: Path, sink: Sink) ->
 
 
 @pytest.mark.parametrize("way", ["layer", "decorated"])
+def test_what_was_printed_before_comes_with_it(tmp_path: Path, sink: Sink, way: str) -> None:
+    """The lines of INIT, on the failure's span."""
+    code = "import clew, logging\nprint('first')\nlogging.warning('second')\nraise ValueError('x')\n"
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000"}
+    with Lambda(tmp_path, code, environ, wrapper=WRAPPER if way == "layer" else None) as function:
+        function.answers.get(timeout=30)
+        function.process.wait(timeout=30)
+
+    assert {"first", "second"} <= set(sink.lines())
+    assert {record.span_id for record in sink.records()} == {sink.spans()[0].span_id}
+    assert attributes(sink.records()[0])["clew.lambda.phase"] == "init"
+
+
+@pytest.mark.parametrize("way", ["layer", "decorated"])
 @pytest.mark.parametrize(("statement", "status"), [("sys.exit(3)", 3), ("sys.exit('bye')", 1)])
 def test_leaving_the_process_during_init(tmp_path: Path, sink: Sink, way: str, statement: str, status: int) -> None:
     """`sys.exit` goes through with its status, and is exported as what Lambda calls it."""

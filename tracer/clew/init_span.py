@@ -80,7 +80,8 @@ class _Failure:
             cause = error.__context__
         if cause is not None and not _is_fault(cause):
             failures.with_traceback(cause, failures.without_our_frames(cause))
-            self.exception = failures.exception_attributes(cause, clean)
+            renderer = engine.renderer if engine.settings.capture_locals else None
+            self.exception = failures.exception_attributes(cause, clean, renderer)
             return
         stack = told.get("stackTrace")
         lines = [line for line in stack if isinstance(line, str)] if isinstance(stack, list) else []
