@@ -11,7 +11,7 @@ import pytest
 from clew import item_keys
 from clew.items import item_key
 from clew.partiql import table_of, written
-from clew.produced_keys import failed_entries, produced_keys
+from clew.produced_keys import failed_entries, failure, produced_keys
 from tests.tracer.aws_answers import answered
 from tests.tracer.sink import Sink, attributes
 
@@ -268,6 +268,8 @@ def test_odd_shapes_have_no_keys(odd: Any) -> None:
         response = dict.fromkeys(("UnprocessedItems", "Responses", "LastEvaluatedKey", "Table"), odd)
         assert produced_keys("dynamodb", operation, params, response, REGION) == []
         failed_entries(operation, response)
+    assert failure("stepfunctions", "StartSyncExecution", {"status": odd, "error": odd}) in {None, ("x", "")}
+    assert failure("lambda", "Invoke", {"FunctionError": odd}) is None or odd == "x"
     for service, operation in [("sqs", "SendMessageBatch"), ("events", "PutEvents"), ("kinesis", "PutRecords")]:
         response = dict.fromkeys(("Successful", "Entries", "Records", "Failed"), odd)
         assert produced_keys(service, operation, {"StreamName": "s"}, response, REGION) == []

@@ -18,7 +18,7 @@ from clew.call_span import CallSpan
 from clew.events import MAX_NAME, mapping, text
 from clew.guard import Guard
 from clew.imports import when_imported
-from clew.produced_keys import failed_entries, produced_keys
+from clew.produced_keys import failed_entries, failure, produced_keys
 from clew.resources import Place, arn_in_response, describe_resource
 
 if TYPE_CHECKING:
@@ -247,9 +247,9 @@ class Call:
                 if self._name and (arn := arn_in_response(self._name, answer)):
                     attributes["clew.resource.arn"] = arn
                 limit = self._invocation.payload_limit
-                failure = _failure(self._service, self._operation, answer)
-                if failure is not None:
-                    limit = self._fail(attributes, *failure)
+                refusal = failure(self._service, self._operation, answer)
+                if refusal is not None:
+                    limit = self._fail(attributes, *refusal)
                 if self._captured:
                     attributes["clew.response"] = self._response(answer, limit)
                 span.set_attributes(attributes)
@@ -322,15 +322,6 @@ def _is_others(span: Span, invocation: Invocation, outer: object) -> bool:
     if isinstance(outer, Call) and outer._span is span:
         return False
     return getattr(span, "resource", None) is getattr(invocation.span, "resource", _NOTHING)
-
-
-def _failure(service: str, operation: str, answer: dict[str, Any]) -> tuple[str, str] | None:
-    """Error type and message of what failed although AWS answered 200: a function, an execution that was waited for."""
-    if service == "lambda" and (error := text(answer.get("FunctionError"))):
-        return error, "The function that was invoked failed"
-    if operation == "StartSyncExecution" and answer.get("status") not in {"SUCCEEDED", None}:
-        return text(answer.get("error")) or text(answer.get("status")), text(answer.get("cause"))
-    return None
 
 
 def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:

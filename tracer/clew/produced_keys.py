@@ -80,6 +80,16 @@ def failed_entries(operation: str, response: dict[str, Any]) -> int:
     return count
 
 
+def failure(service: str, operation: str, response: dict[str, Any]) -> tuple[str, str] | None:
+    """Error type and message of what failed although AWS answered 200: a function, an execution that was waited for."""
+    if service == "lambda" and (error := text(response.get("FunctionError"))):
+        return error, "The function that was invoked failed"
+    status = text(response.get("status")) if operation == "StartSyncExecution" else ""
+    if status and status != "SUCCEEDED":
+        return text(response.get("error")) or status, text(response.get("cause"))
+    return None
+
+
 def _entries(value: object) -> int:
     """Of a list its entries; of DynamoDB's `{table: [entries]}` and `{table: {"Keys": [entries]}}` those of all."""
     if isinstance(value, dict):
