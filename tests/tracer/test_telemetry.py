@@ -95,6 +95,28 @@ def test_the_last_report_comes_with_the_end_of_the_environment(tmp_path: Path, s
     assert "clew:" not in functions.log
 
 
+def test_the_last_report_comes_where_asyncio_was_told_of_signals(tmp_path: Path, sink: Sink) -> None:
+    """Its event loop takes the file that signals are written to, and leaves none behind."""
+    source = """
+    import asyncio, signal
+    import clew
+
+    async def work():
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, print)
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+    @clew.trace
+    def handler(event, context):
+        asyncio.run(work())
+    """
+    with LocalFunctions(tmp_path, sink, source) as functions:
+        outcomes = [functions.invoke() for _ in range(2)]
+
+    said = [said["requestId"] for kind, _, said in reports(sink) if kind == "platform.report"]
+    assert said == [outcome.request_id for outcome in outcomes]
+
+
 def test_reports_are_not_asked_for_where_they_are_not_wanted(tmp_path: Path, sink: Sink) -> None:
     """The environment then ends as it would without an extension of ours: no handler of a signal, no subscription."""
     source = """

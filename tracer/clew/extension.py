@@ -152,7 +152,7 @@ class Extension:
         self._waits += 1
         if self._waits > 1:
             self._signal()
-        elif self._telemetry and self._serving:
+        if self._telemetry and self._serving:
             self._shutdown.watch()  # not before: now the function has set up what it wants
 
     def _busy(self) -> None:

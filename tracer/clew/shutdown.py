@@ -28,17 +28,22 @@ class Shutdown:
         self._installed = False
 
     def watch(self) -> None:
-        """Only where nothing else does: a handler of the function's stays the only one. In the main thread."""
-        if self._installed or threading.current_thread() is not threading.main_thread():
+        """Only where nothing else does: a handler of the function's stays the only one. In the main thread.
+
+        To be called again between invocations: asyncio takes the file for itself, and leaves none behind.
+        """
+        if threading.current_thread() is not threading.main_thread():
             return
         with Guard("watching for the end of the environment"):
-            if signal.getsignal(NUMBER) is not signal.SIG_DFL:
+            handler = signal.getsignal(NUMBER)
+            if handler is not signal.SIG_DFL and handler != self._handle:
                 return
             before = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-            if before != -1:  # such as asyncio's: it is told of signals by it
+            if before not in {-1, self._wake}:  # somebody else is told of signals by it
                 signal.set_wakeup_fd(before)
-            signal.signal(NUMBER, self._handle)
-            self._installed = True
+            if handler is signal.SIG_DFL and not self._installed:
+                signal.signal(NUMBER, self._handle)
+                self._installed = True
 
     def _handle(self, number: int, frame: FrameType | None) -> Any:  # noqa: ARG002  # what a handler gets
         with contextlib.suppress(OSError):
