@@ -30,7 +30,8 @@ def test_every_variable_is_documented() -> None:
     documented = set(NAME.findall((ROOT / "docs" / "tracer.md").read_text()))
 
     general = {re.sub(r"_OTLP_(TRACES|LOGS)_", "_OTLP_", name) for name in environ.read}
-    environment = (ROOT / "tracer" / "clew" / "environment.py").read_text()
+    files = [*(ROOT / "tracer" / "clew").glob("*.py"), ROOT / "tracer" / "clew" / "layer" / "clew-exec"]
+    environment = "".join(file.read_text() for file in files)
     assert general <= documented
     assert {name for name in documented - general if name not in environment} <= {
         "OTEL_EXPORTER_OTLP_TRACES",

@@ -249,6 +249,47 @@ def test_a_collector_that_comes_back_gets_what_waited(tmp_path: Path, sink: Sink
     assert all(line.startswith("clew: export failed") for line in error.splitlines()[2:])
 
 
+def test_many_spans_are_exported_at_once(tmp_path: Path, sink: Sink) -> None:
+    """More than the buffer holds, in less than the interval: none is lost."""
+    code = """
+import time
+from opentelemetry import trace
+with trace.get_tracer("own").start_as_current_span("all"):
+    for number in range(4000):
+        with trace.get_tracer("own").start_as_current_span(str(number)):
+            pass
+        if number % 100 == 0:
+            time.sleep(0.01)
+"""
+    without_stock_exporters(tmp_path)
+    done = run(tmp_path, sink, code=code, OTEL_BSP_SCHEDULE_DELAY="60000")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(sink.spans()) == 4001
+
+
+def test_a_collector_in_trouble_does_not_fill_the_memory(tmp_path: Path, sink: Sink) -> None:
+    """A bounded number of spans waits for it, the last ones."""
+    sink.behaviour = "error"
+    code = """
+import time
+from opentelemetry import trace
+for number in range(3000):
+    with trace.get_tracer("own").start_as_current_span(str(number)):
+        pass
+    if number % 100 == 0:
+        time.sleep(0.02)
+time.sleep(0.3)
+import clew.service
+print(len(clew.service.scope._engine.provider.buffer.ended))
+"""
+    without_stock_exporters(tmp_path)
+    done = run(tmp_path, sink, code=code, OTEL_BSP_SCHEDULE_DELAY="50", CLEW_MAX_SPANS="100")
+
+    assert 0 < int(done.stdout) <= 100
+    assert "clew: spans are dropped until the collector takes some again\n" in done.stderr
+
+
 def test_no_collector(tmp_path: Path) -> None:
     """The program is as it is without us, but for one line."""
     sink = Sink()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # OpenTelemetry's defaults for what is exported in the background: a tenth of a second is of no use to anyone there.
 _TIMEOUT = 10.0
 _DELAY = 5.0
-_MANY_SPANS = 512
+_MANY = 512
 _PAUSE = 0.5
 _AT_EXIT = 5.0
 
@@ -62,7 +62,7 @@ class Service:
         self.engine = engine.start(settings)
         self.scope: Scope = service_scope.Scope(self.engine, self.touch)
         self._delay = _schedule_delay()
-        self._wake = threading.Event()
+        self._wake, self._end = threading.Event(), threading.Event()
         self._starting = threading.Lock()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -83,24 +83,28 @@ class Service:
     def touch(self) -> None:
         """There is something to export. The thread is started by the first, also in a child and after a fork: a program
         that forks is warned by Python if it has a thread then."""
-        if self._thread is None and not self._stopping:
-            with Guard("starting to export in the background"), suppress(RuntimeError), self._starting:
-                self._begin()  # none can be started while the interpreter waits for others: `stop` then exports itself
+        if self._thread is None:
+            if not self._stopping:
+                with Guard("starting to export in the background"), suppress(RuntimeError), self._starting:
+                    # None can be started while the interpreter waits for others: `stop` then exports itself.
+                    self._begin()
+        elif (len(self._buffer.ended) >= _MANY or self.scope.waiting >= _MANY) and not self.engine.delivery.paused:
+            self._wake.set()
 
     def _begin(self) -> None:
         if self._thread is None:
-            self._wake = threading.Event()
-            thread = threading.Thread(target=self._run, args=(self._wake,), name="clew-service", daemon=True)
+            self._wake, self._end = threading.Event(), threading.Event()
+            thread = threading.Thread(target=self._run, args=(self._wake, self._end), name="clew-service", daemon=True)
             thread.start()
             self._thread = thread
 
-    def _run(self, wake: threading.Event) -> None:
-        while not wake.wait(self._delay):
-            with Guard("exporting"):
-                self.flush()
-        if self._stopping:
-            with Guard("exporting at the end"):
-                self.flush()
+    def _run(self, wake: threading.Event, end: threading.Event) -> None:
+        while not end.is_set():
+            wake.wait(self._delay)
+            wake.clear()
+            if not end.is_set() or self._stopping:
+                with Guard("exporting"):
+                    self.flush()
 
     def flush(self) -> None:
         """Export what ended until now. What the collector does not take is kept for the next time, up to a bound."""
@@ -112,8 +116,8 @@ class Service:
 
     def _flush(self) -> None:
         ended = self._buffer.ended
-        spans = ended[:_MANY_SPANS]
-        while spans or self.scope.waits:
+        spans = ended[:_MANY]
+        while spans or self.scope.waiting:
             records, dropped = self.scope.take()
             dropped_spans = self._buffer.take_dropped()
             if dropped or dropped_spans:
@@ -121,11 +125,19 @@ class Service:
             if not self.engine.delivery.deliver(spans, records):
                 if self.engine.delivery.paused:
                     self.scope.keep(records)
+                    # Those without a parent are not bounded by the buffer.
+                    self._drop(max(0, len(ended) - self.engine.settings.max_spans))
                     return
                 warn_once(f"dropped {len(spans)} spans and {len(records)} lines that the collector does not take")
             # Not `take`: that gives the list away, which other threads may be appending to.
             del ended[: len(spans)]
-            spans = ended[:_MANY_SPANS]
+            spans = ended[:_MANY]
+
+    def _drop(self, count: int) -> None:
+        """The oldest, in favour of what may explain why the collector is in trouble."""
+        if count:
+            del self._buffer.ended[:count]
+            warn_once("spans are dropped until the collector takes some again")
 
     def stop(self) -> None:
         """The process ends: what is left is exported, if that takes no longer than five seconds.
@@ -134,11 +146,12 @@ class Service:
         """
         with Guard("exporting at the end"):
             self._stopping = True
-            if self._thread is None and (self._buffer.ended or self.scope.waits):  # of before a fork
+            if self._thread is None and (self._buffer.ended or self.scope.waiting):  # of before a fork
                 try:
                     self._begin()
                 except RuntimeError:  # too late for a thread
                     self.flush()
+            self._end.set()
             self._wake.set()
             if self._thread is not None:
                 self._thread.join(_AT_EXIT)
@@ -146,6 +159,7 @@ class Service:
     def _pause(self) -> None:
         """Before a fork, after which the next `touch` goes on."""
         with Guard("pausing"):
+            self._end.set()
             self._wake.set()
             thread, self._thread = self._thread, None
             if thread is not None:

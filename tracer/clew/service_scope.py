@@ -51,9 +51,9 @@ class Scope(Invocation):
         return self._engine.renderer.render(value, place)
 
     @property
-    def waits(self) -> bool:
-        """Whether there are lines to export."""
-        return self.lines is not None and bool(self.lines.records)
+    def waiting(self) -> int:
+        """How many lines there are to export."""
+        return self.lines.waiting if isinstance(self.lines, ScopeLines) else 0
 
     def take(self) -> tuple[list[LogRecord], int]:
         """The lines until now, and how many more there were."""
@@ -84,6 +84,10 @@ class ScopeLines(Lines):
     def __init__(self, engine: Engine, touch: Callable[[], None]) -> None:
         self._touch = touch
         super().__init__(engine.renderer, _MOST_LINES, 0, 0, 0)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting) + len(self._records)
 
     def _add(self, waiting: list[Any]) -> list[Any] | None:
         line = _Line(waiting)
