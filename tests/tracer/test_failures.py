@@ -86,6 +86,20 @@ def test_a_group_is_told_with_its_members(sink: Sink, trace: Any) -> None:
     assert [frame["function"] for frame in frames if frame.get("exception") == "ValueError"].count("step") == 2
 
 
+def test_a_secret_at_the_cut_of_a_long_stack_is_masked(sink: Sink, trace: Any) -> None:
+    """Where a stack is cut, what is shown of a secret's value is masked with its name, wherever the cut falls."""
+
+    def handler(event: Any, context: Any) -> None:
+        raise ValueError(event["message"])
+
+    traced = trace(handler)
+    for tail in range(8_100, 8_200, 7):
+        secret = "Hq7" * 40
+        with pytest.raises(ValueError, match="password"):
+            traced({"message": "x" * 40_000 + f" password={secret} " + "y" * tail}, None)
+        assert all(b"Hq7Hq7" not in one.body for one in sink.received)
+
+
 def test_local_variables_are_masked(sink: Sink, trace: Any) -> None:
     """By their names, and what is in them by its keys; those of the cause come first."""
     with pytest.raises(LookupError):

@@ -234,6 +234,8 @@ def test_keys_that_are_no_plain_text(payload: Any) -> None:
         "<order><id>7</id><key>a/b</key></order>",
         "author: Ada",
         "iVBORw0KGgo=",
+        "KeyError: 'customer'",
+        "botocore.exceptions.TokenRetrievalError: Error when retrieving it from sso",
     ],
 )
 def test_text_without_secrets_is_shown(text: str) -> None:

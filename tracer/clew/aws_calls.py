@@ -53,7 +53,19 @@ _INJECTED_NAMES = frozenset(operation for _, operation in _INJECTED)
 
 # Services whose answers are secrets, whatever their fields are called.
 _SECRET_SERVICES = frozenset(
-    {"secretsmanager", "kms", "sts", "cognito-idp", "cognito-identity", "sso", "sso-oidc", "signin", "acm-pca"}
+    {
+        "secretsmanager",
+        "kms",
+        "sts",
+        "cognito-idp",
+        "cognito-identity",
+        "sso",
+        "sso-oidc",
+        "signin",
+        "acm-pca",
+        "payment-cryptography",
+        "payment-cryptography-data",
+    }
 )
 _SECRET_OPERATIONS = frozenset({("iam", "CreateAccessKey"), ("ecr", "GetAuthorizationToken")})
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clew.payload import Renderer
 
 _MAX_STACK = 16_384
+_MAX_CLEANED = 65_536
 MAX_MESSAGE = 4096
 _MAX_CHAIN = 20
 
@@ -31,7 +32,8 @@ def exception_attributes(
     attributes = {
         "exception.type": name[:MAX_NAME],
         "exception.message": clean(message_of(error)),
-        "exception.stacktrace": clean(stack_of(error)),
+        # Cleaned before it is cut down: the end of a stack may start behind the name of a secret.
+        "exception.stacktrace": _cut(clean(_cut(stack_of(error), _MAX_CLEANED)), _MAX_STACK),
     }
     if renderer is not None:
         from clew.frames import frames_of  # noqa: PLC0415  # only where it is asked for
@@ -56,9 +58,14 @@ def stack_of(error: BaseException) -> str:
     except BaseException as failure:
         pass_on_signal(failure)
         text = "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}\n"
-    if len(text) <= _MAX_STACK:
+    return text
+
+
+def _cut(text: str, limit: int) -> str:
+    """The two ends of a text that is longer than `limit` characters."""
+    if len(text) <= limit:
         return text
-    half = _MAX_STACK // 2
+    half = limit // 2
     return f"{text[:half]}\n…[cut: {len(text)} characters]\n{text[-half:]}"
 
 

@@ -27,7 +27,8 @@ _SECRET = re.compile(
     r"passw|passphrase|passcode|passkey|pass$|^pwd|pwd$|secret|credential|token|authorization|authentication"
     r"|auth$|cookie|key|signature|jwt|bearer|connectionstring|sessionid"
 )
-# Names that the words above hit, and that name no secret: places in a bucket or table, paging, counts, versions.
+# Names that the words above hit, and that name no secret: places in a bucket or table, paging, counts, versions,
+# and classes of exceptions, whose message follows.
 _HARMLESS = re.compile(
     r"(s3|object|output|input|source|target|destination|partition|sort|hash|range|primary|foreign|index|routing"
     r"|dedup(lication)?|idempotency|group|cache|start|bucket|file|image|media|last|lastevaluated|exclusivestart"
@@ -39,6 +40,7 @@ _HARMLESS = re.compile(
     r"|nextbackward|paging)token"
     r"|((in|out)put|max|min|total|prompt|completion|cached|cachereadinput|cachewriteinput)tokens?(count|details)?"
     r"|token(count|type|use|s?used)|signatureversion|signatureversions"
+    r"|\w+(error|exception|warning)"
     r"|xamzsignedheaders|bucketkeyenabled|authorizationtype|authenticationtype|authorizer"
 )
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
