@@ -175,6 +175,22 @@ def handler(event, context):
     assert [attributes(span).get("clew.lambda.phase") for span in sink.spans()] == [None, None]
 
 
+def test_a_process_that_is_no_runtime_may_end(tmp_path: Path, sink: Sink) -> None:
+    """One that has imported the runtime client, but runs no function by it, such as a test."""
+    code = "import awslambdaric.bootstrap, awslambdaric.lambda_runtime_client, clew, sys\nsys.exit(3)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(WRAPPER.parents[2]), "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+    assert not sink.received
+
+
 @pytest.mark.parametrize("behaviour", ["hang", "error", "drop"])
 def test_a_collector_in_trouble_changes_nothing(tmp_path: Path, sink: Sink, behaviour: str) -> None:
     """The failure is posted all the same, and the export ends by its bound."""
