@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import threading
@@ -19,6 +18,7 @@ from clew.payload import Renderer
 from clew.propagation import Propagation
 from clew.provider import Provider
 from clew.sampling import Sampling
+from clew.settings import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -195,7 +195,7 @@ def _fitted(settings: Settings) -> Settings:
     if limit is None:
         return settings
     room = max(0, limit - _MARK_ROOM)
-    return dataclasses.replace(
+    return replace(
         settings,
         payload_limit=min(settings.payload_limit, room),
         payload_limit_on_error=min(settings.payload_limit_on_error, room),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from clew.environment import process_start
 from clew.events import MAX_NAME
 from clew.guard import Guard
 from clew.logs import Lines
+from clew.settings import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ _LONGEST_INIT = 900.0
 
 def export(settings: Settings, error: BaseException | None, told: Mapping[str, Any], kind: str) -> None:
     """Export within the bound. `told` and `kind` as in `clew.init_errors.report`; nothing but clew's own may raise."""
-    engine = start(dataclasses.replace(settings, extension="false"))  # the process ends
+    engine = start(replace(settings, extension="false"))  # the process ends
     ended = time_ns()
     began = process_start()
     started = ended if began is None or ended / 1e9 - began > _LONGEST_INIT else int(began * 1e9)

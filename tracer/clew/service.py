@@ -6,14 +6,13 @@ There is no invocation, so that nothing is the parent of all: a span or call out
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import os
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from clew.guard import Guard, muted, warn_once
-from clew.settings import read
+from clew.settings import read, replace
 
 if TYPE_CHECKING:
     from clew.service_scope import Scope
@@ -49,7 +48,7 @@ def _patient(settings: Settings) -> Settings:
     """Nobody waits for these exports: by default they have the time that OpenTelemetry gives them."""
     if any(os.environ.get(name) for name in ("CLEW_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")):
         return settings
-    return dataclasses.replace(settings, export_timeout=_TIMEOUT)
+    return replace(settings, export_timeout=_TIMEOUT)
 
 
 class Service:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from opentelemetry import trace
 from clew.exporting import Exporter, LeanExporter
 from clew.guard import describe, muted, warn_once
 from clew.sender import Outcome
+from clew.settings import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,10 @@ def choose_exporter(settings: Settings, resource: Resource) -> Exporter:
     lean = None
     if spans is _OURS or logs is _OURS:
         lean = LeanExporter(
-            dataclasses.replace(
+            replace(
                 settings,
-                traces=settings.traces if spans is _OURS else dataclasses.replace(settings.traces, exporter="none"),
-                logs=settings.logs if logs is _OURS else dataclasses.replace(settings.logs, exporter="none"),
+                traces=settings.traces if spans is _OURS else replace(settings.traces, exporter="none"),
+                logs=settings.logs if logs is _OURS else replace(settings.logs, exporter="none"),
             ),
             dict(resource.attributes),
         )
