@@ -92,7 +92,7 @@ class _Pairs:
         self._named_by = secrets.named_by
 
     def masked(self, text: str) -> str:
-        parts = []
+        parts: list[str] = []
         shown = position = count = 0
         named = False
         search, named_by = _KEY.search, self._named_by
