@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from flask import request
 
+from collector.store.queries.common import Tag
 from webapp.identifiers import parse_id
 
 LONGEST_SEARCH = 200
+LONGEST_TAG = 400  # a key of 128 characters and a value of 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,15 @@ def read_id(name: str) -> int | None:
     return parse_id(request.args.get(name))
 
 
-def read_text(name: str) -> str:
+def read_text(name: str, longest: int = LONGEST_SEARCH) -> str:
     # No NUL: PostgreSQL refuses it in text.
-    return request.args.get(name, "").replace("\0", "").strip()[:LONGEST_SEARCH]
+    return request.args.get(name, "").replace("\0", "").strip()[:longest]
+
+
+def read_tag() -> Tag | None:
+    """`key:value`; None for what names no key or no value."""
+    key, separator, value = read_text("tag", LONGEST_TAG).partition(":")
+    return Tag(key, value) if key and separator and value else None
 
 
 def read_flag(name: str) -> bool:

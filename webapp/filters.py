@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask, g
 from markupsafe import Markup
 
+from collector.store.queries.common import IssueLabel, IssueRef
+from collector.store.queries.issues import IssueRow
 from webapp import sparkline
 from webapp.formatting import money, numbers, times, words
 from webapp.identifiers import format_id, format_span_id
@@ -35,10 +37,16 @@ def init_app(app: Flask) -> None:
         issue_tone=words.issue_tone,
         result_name=words.result_name,
         result_tone=words.result_tone,
+        issue_class=_issue_class,
     )
     app.add_template_global(numbers.share, "share")
+    app.add_template_global(words.start_words, "start_words")
     app.add_template_global(money.decimals, "decimals")
     app.add_template_global(sparkline.sparkline, "sparkline")
+
+
+def _issue_class(issue: IssueLabel | IssueRow | IssueRef) -> str:
+    return "reported" if issue.reported else words.issue_tone(issue.type)
 
 
 def _ago(ms: float | None) -> Markup:

@@ -20,6 +20,7 @@ FILTERS = (
     "type",
     "result",
     "cold",
+    "tag",
     "outcome",
     "span",
     "rows",

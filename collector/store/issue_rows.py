@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection
+from sqlalchemy import BigInteger, Connection, cast, func, select, update
 
 from collector.domain.facts import Facts, Invocation, Issue, Occurrence
 from collector.domain.rollups import Rollups
@@ -83,8 +83,23 @@ def occurrences_of(connection: Connection, rows: Collection[Invocation]) -> list
     return [row for row in (Occurrence(*row) for row in stored) if (row.started_ns, row.span_id) in keys]
 
 
-def delete_occurrences(connection: Connection, gone: Iterable[Occurrence]) -> None:
+_SEEN = tables.issue_occurrences.c
+# An issue that is seen nowhere any more keeps what it had: no page lists it.
+_LAST_SEEN = (
+    select(func.max(_SEEN.started_ns) // 1_000_000).where(_SEEN.issue_id == tables.issues.c.id).scalar_subquery()
+)
+
+
+def delete_occurrences(connection: Connection, gone: Collection[Occurrence]) -> None:
+    """They turned out to be none; their issues were last seen when those that are left were."""
+    if not gone:
+        return
     statements.delete_by_key(connection, tables.issue_occurrences, [row[:3] for row in gone])
+    ids = sorted({row.issue_id for row in gone})
+    for start in range(0, len(ids), statements.KEYS_PER_STATEMENT):
+        some = tables.issues.c.id.in_(ids[start : start + statements.KEYS_PER_STATEMENT])
+        last_seen = func.coalesce(cast(_LAST_SEEN, BigInteger), tables.issues.c.last_seen_ms)
+        connection.execute(update(tables.issues).where(some).values(last_seen_ms=last_seen))
 
 
 def take_back(connection: Connection, replaced: Mapping[SpanKey, Invocation], rollups: Rollups) -> None:

@@ -15,6 +15,12 @@ from markupsafe import Markup
 from webapp.formatting.numbers import DASH, THIN
 
 PICO = Decimal(1_000_000_000_000)
+GUESS = "\N{ALMOST EQUAL TO}"
+BILLED = "From the billed duration that Lambda reported, at list price: without free tier, volume tiers or discounts."
+UNREPORTED = (
+    "Lambda has not reported what it billed, so this goes by the duration that the function itself measured, "
+    "at list price: without free tier, volume tiers or discounts."
+)
 ESTIMATE = "An estimate from list prices: without free tier, volume tiers, discounts or savings plans."
 UNKNOWN = "Cost unknown: not a Lambda function, or no list price known for its region."
 
@@ -43,20 +49,26 @@ def dollars(amount_pd: int | None, places: int | None = None) -> str:
     return f"${value:,f}".replace(",", THIN)
 
 
-def money(amount_pd: int | None, places: int | None = None, *, each: bool = False) -> Markup:
-    """HTML: the amount with its leading zeros fainter. `each`: it is what one invocation costs."""
+def money(
+    amount_pd: int | None, places: int | None = None, *, each: bool = False, reported: bool | None = None
+) -> Markup:
+    """HTML: the amount with its leading zeros fainter. `each`: it is what one invocation or transaction costs.
+    `reported`: whether an invocation's billed time is Lambda's word; if not, the amount is marked."""
     if amount_pd is None:
         return Markup('<span class="money unknown" title="{}">{}</span>').format(UNKNOWN, DASH)
     text = dollars(amount_pd, places)
-    title = ESTIMATE
+    title = {None: ESTIMATE, True: BILLED, False: UNREPORTED}[reported]
     if each:
-        title = f"A million like this cost {dollars(amount_pd * 1_000_000)}. {ESTIMATE}"
+        title = f"A million like this cost {dollars(amount_pd * 1_000_000)}. {title}"
+    guess = Markup('<span class="guess">{}</span>').format(GUESS) if reported is False else ""
     digits = text.lstrip("<$")
     prefix = text[: len(text) - len(digits)]
     figures = digits.lstrip("0.") if digits.startswith("0.") else digits
     zeros = digits[: len(digits) - len(figures)]
     if not figures:
-        return Markup('<span class="money" title="{}"><span class="zeros">{}</span></span>').format(title, text)
-    return Markup('<span class="money" title="{}"><span class="zeros">{}{}</span>{}</span>').format(
-        title, prefix, zeros, figures
+        return Markup('<span class="money" title="{}">{}<span class="zeros">{}</span></span>').format(
+            title, guess, text
+        )
+    return Markup('<span class="money" title="{}">{}<span class="zeros">{}{}</span>{}</span>').format(
+        title, guess, prefix, zeros, figures
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.domain.facts import Result
+from collector.domain.facts import Initialization, Result
 from collector.store.queries.common import FunctionRef, ResourceRef
 
 SERVICES = {
@@ -133,6 +133,24 @@ RESULTS = {
     Result.CRASHED: "Crashed",
     Result.INIT_FAILED: "Init failed",
 }
+# Beside cold starts. Icon, name, explanation.
+STARTS: dict[Initialization | None, tuple[str, str, str]] = {
+    Initialization.PROVISIONED: (
+        "ready",
+        "provisioned",
+        "First invocation of an environment of provisioned concurrency: it was started ahead, nobody waited",
+    ),
+    Initialization.SNAP_START: (
+        "camera",
+        "restored",
+        "First invocation of an environment that SnapStart restored from a snapshot",
+    ),
+    Initialization.PROACTIVE: (
+        "ready",
+        "started ahead",
+        "First invocation of an environment that Lambda had started long before: nobody waited",
+    ),
+}
 TONES = {Result.OK: "ok", Result.TIMEOUT: "timeout", Result.RUNNING: "running"}
 TIMEOUTS = frozenset({"timeout", "sandbox.timedout", "timed out"})
 MEMORY = frozenset({"outofmemory", "memoryerror", "runtime.outofmemory", "out of memory"})
@@ -168,6 +186,20 @@ def issue_tone(type: str) -> str:
     if lowered in TIMEOUTS:
         return "timeout"
     return "memory" if lowered in MEMORY else "error"
+
+
+def start_words(initialization: Initialization | None, *, cold: bool) -> tuple[str, str, str]:
+    """Icon, name and explanation of how an invocation's environment came to be; empty where it had run before."""
+    if cold:
+        return "snowflake", "cold start", "The environment had to be started first, and the caller waited for it"
+    return STARTS.get(initialization, ("", "", ""))
+
+
+def failure_name(type: str, result: Result) -> str:
+    """What a failure that the platform tells of is called at the head of a page."""
+    if issue_tone(type) == "memory":
+        return "Out of memory"
+    return {Result.CRASHED: "Crashed", Result.TIMEOUT: "Timed out"}.get(result, type)
 
 
 def result_name(result: Result) -> str:

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, g, render_template, request
 from collector.domain.facts import Result
 from collector.store.queries.function import get_function, list_invocations
 from webapp import charts
-from webapp.arguments import read_cursor, read_flag, read_id, read_text
+from webapp.arguments import read_cursor, read_flag, read_id, read_tag, read_text
 from webapp.formatting.money import dollars
 from webapp.formatting.numbers import count
 from webapp.identifiers import format_id
@@ -15,7 +15,14 @@ from webapp.store import connect
 
 blueprint = Blueprint("function", __name__, template_folder="templates")
 
-RESULTS = {"ok": Result.OK, "error": Result.ERROR, "timeout": Result.TIMEOUT}
+RESULTS = {
+    "ok": Result.OK,
+    "error": Result.ERROR,
+    "timeout": Result.TIMEOUT,
+    "crashed": Result.CRASHED,
+    "init": Result.INIT_FAILED,
+    "running": Result.RUNNING,
+}
 
 
 @blueprint.get("/functions/<id:function_id>")
@@ -23,7 +30,7 @@ def show(function_id: int) -> str:
     """:raise 404: no such function."""
     issue_id, search = read_id("issue"), read_text("q")
     result_key = request.args.get("result", "")
-    cold_only = read_flag("cold")
+    cold_only, tag = read_flag("cold"), read_tag()
     with connect() as connection:
         detail = get_function(connection, function_id, g.period.window)
         if detail is None:
@@ -36,6 +43,7 @@ def show(function_id: int) -> str:
             result=RESULTS.get(result_key),
             cold_only=cold_only,
             search=search,
+            tag=tag,
             cursor=read_cursor(),
         )
     bucket_s, now_ms = detail.bucket_s, g.now_ms
@@ -45,9 +53,10 @@ def show(function_id: int) -> str:
         page=page,
         issue_id=issue_id,
         search=search,
+        tag=tag,
         result=result_key if result_key in RESULTS else "",
         cold_only=cold_only,
-        filtered=bool(issue_id is not None or search or result_key in RESULTS or cold_only),
+        filtered=bool(issue_id is not None or search or result_key in RESULTS or cold_only or tag),
         figures={
             "invocations": charts.stacked_bars(
                 detail.invocations, detail.errors, bucket_s, now_ms, noun="invocations", part_noun="failed"

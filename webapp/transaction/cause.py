@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from collector.domain.facts import Result
+from collector.domain.facts import FAILED, Result
 from collector.store.queries.common import FunctionRef, IssueLabel
 from collector.store.queries.transaction import ExceptionDetail, InvocationDetail, SpanDetail
-from webapp.formatting.words import resource_name, service_name
+from webapp.formatting.words import failure_name, resource_name, service_name
 from webapp.stacks import Frame, own_frame
 from webapp.transaction.tree import Tree
 
@@ -53,9 +53,9 @@ def find_causes(tree: Tree, *, limit: int = MOST) -> list[Cause]:
     causes = []
     for span, invocation in failed[:limit]:
         exception = span.exceptions[-1] if span.exceptions else None
-        timed_out = invocation.result == Result.TIMEOUT
-        call = _failing_call(tree, span, exception, timed_out=timed_out)
-        type, message = _words(span, exception, call, timed_out=timed_out)
+        cut_short = invocation.result in (Result.TIMEOUT, Result.CRASHED)
+        call = _failing_call(tree, span, exception, cut_short=cut_short)
+        type, message = _words(span, invocation, exception, call)
         attempt, attempts = tree.attempt(span)
         causes.append(
             Cause(
@@ -84,16 +84,16 @@ def _failed(tree: Tree) -> list[tuple[SpanDetail, InvocationDetail]]:
     return [
         (span, invocation)
         for span, _ in tree.order
-        if (invocation := tree.invocations.get(span.key)) is not None and invocation.result != Result.OK
+        if (invocation := tree.invocations.get(span.key)) is not None and invocation.result in FAILED
     ]
 
 
 def _failing_call(
-    tree: Tree, span: SpanDetail, exception: ExceptionDetail | None, *, timed_out: bool
+    tree: Tree, span: SpanDetail, exception: ExceptionDetail | None, *, cut_short: bool
 ) -> SpanDetail | None:
     calls = [inner for inner in tree.within(span) if inner.kind == "call"]
     hanging = [call for call in calls if not call.finished]
-    if timed_out:
+    if cut_short:
         # Nothing hung: then the function itself took too long, whatever failed in it earlier.
         return hanging[-1] if hanging else None
     failed = [call for call in calls if call.failed]
@@ -116,9 +116,11 @@ def _same(error_type: str | None, name: str) -> bool:
 
 
 def _words(
-    span: SpanDetail, exception: ExceptionDetail | None, call: SpanDetail | None, *, timed_out: bool
+    span: SpanDetail, invocation: InvocationDetail, exception: ExceptionDetail | None, call: SpanDetail | None
 ) -> tuple[str, str]:
-    if timed_out:
+    if invocation.failure is not None:
+        return failure_name(invocation.failure.type, invocation.result), invocation.failure.message
+    if invocation.result == Result.TIMEOUT:
         return "Timed out", span.error_message or (
             exception.message if exception else ""
         ) or "The time limit was reached."

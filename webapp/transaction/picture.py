@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from collector.domain.facts import Result
+from collector.domain.facts import FAILED
 from collector.store.queries.common import FunctionRef, ResourceRef
 from collector.store.queries.transaction import SpanDetail
 from webapp.formatting.numbers import count, nanoseconds
@@ -123,6 +124,9 @@ class _Sketch:
             if trigger == "direct" and span.function.kind == "service":
                 self.places[self.function(span.function)].spans.append(span)  # started by itself: by nothing to draw
                 return
+            if not trigger and span.key in self.tree.invocations:
+                self.places[self.function(span.function)].spans.append(span)  # it failed before anything set it off
+                return
             source = f"t{trigger}"
             self.places.setdefault(source, _Place(service_icon(trigger), trigger_name(trigger), "trigger"))
         target = self.function(span.function)
@@ -181,8 +185,10 @@ def _node(tree: Tree, sketch: _Sketch, key: str, span_url: Callable[[str], str])
         elif number > 1:
             subtitle = f"{count(number)} invocations"
         else:
-            took = nanoseconds(spans[0].duration_ns, spans[0].finished)
+            took = nanoseconds(spans[0].duration_ns, tree.lasted(spans[0]))
             subtitle = took + (" · cold" if _cold(tree, spans[0]) else "")
+            if tree.open_end(spans[0]) == "running":
+                subtitle = f"running, {took}"
     elif number > 1:
         subtitle = f"{place.subtitle} · {count(number)} calls"
     return Node(
@@ -204,7 +210,8 @@ def _edge(sketch: _Sketch, ends: tuple[str, str]) -> Edge:
     source, target = sketch.places[ends[0]].title, sketch.places[ends[1]].title
     if way.calls:
         failed = sum(call.failed and call.finished for call in way.calls)
-        hanging = sum(not call.finished for call in way.calls)
+        open_ends = Counter(sketch.tree.open_end(call) for call in way.calls)
+        hanging = open_ends["hanging"]
         operations = sorted({call.name.rpartition(".")[2] for call in way.calls})
         label = operations[0] if len(operations) == 1 else f"{len(way.calls)} calls"
         if len(operations) == 1 and len(way.calls) > 1:
@@ -213,6 +220,10 @@ def _edge(sketch: _Sketch, ends: tuple[str, str]) -> Edge:
             outcome = "hangs"
         elif failed:
             outcome = "failed" if failed == len(way.calls) else f"{failed} failed"
+        elif open_ends["running"]:
+            outcome = "running"
+        elif open_ends["unseen"]:
+            outcome = "end not seen"
         else:
             outcome = nanoseconds(sum(call.duration_ns for call in way.calls))
         title = f"{source} calls {target}: {', '.join(operations[:TOLD])}{', …' if len(operations) > TOLD else ''}"
@@ -223,7 +234,7 @@ def _edge(sketch: _Sketch, ends: tuple[str, str]) -> Edge:
 
 
 def _worst(spans: list[SpanDetail]) -> SpanDetail:
-    return next((span for span in spans if span.failed or not span.finished), spans[0])
+    return next((span for span in spans if span.failed), next((span for span in spans if not span.finished), spans[0]))
 
 
 def _set_off_by(sketch: _Sketch, key: str) -> SpanDetail | None:
@@ -236,7 +247,8 @@ def _set_off_by(sketch: _Sketch, key: str) -> SpanDetail | None:
 
 def _failed(tree: Tree, span: SpanDetail) -> bool:
     invocation = tree.invocations.get(span.key)
-    return span.failed or not span.finished or (invocation is not None and invocation.result != Result.OK)
+    failed = invocation is not None and invocation.result in FAILED
+    return span.failed or failed or tree.open_end(span) == "hanging"
 
 
 def _cold(tree: Tree, span: SpanDetail) -> bool:

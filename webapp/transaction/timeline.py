@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collector.store.queries.transaction import InvocationDetail, SpanDetail
-from webapp.formatting.numbers import nanoseconds
-from webapp.formatting.words import function_icon, resource_name, service_icon, service_name
+from webapp.formatting.numbers import count, nanoseconds
+from webapp.formatting.words import function_icon, resource_name, service_icon, service_name, start_words
 from webapp.transaction.timescale import Pause, Tick, build_scale
 from webapp.transaction.tree import Tree
 
@@ -32,6 +32,9 @@ class Row:
     init_width: float
     invocation: InvocationDetail | None
     hop: bool
+    lasted: bool  # whether its duration is known
+    open_end: str  # as Tree.open_end
+    partial: str  # what of it failed and was handled: records of a batch, entries of a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,9 @@ def build_timeline(tree: Tree, *, limit: int | None = ROWS) -> Timeline:
                 left - init_left,
                 tree.invocations.get(span.key),
                 span.via == "link",
+                tree.lasted(span),
+                tree.open_end(span),
+                _partial(tree, span),
             )
         )
     return Timeline(rows, len(tree.order) - len(rows), scale.ticks(), scale.pauses, _finished(tree))
@@ -75,7 +81,7 @@ def build_timeline(tree: Tree, *, limit: int | None = ROWS) -> Timeline:
 
 def _finished(tree: Tree) -> bool:
     last = max((span.started_ns + span.duration_ns for span in tree.spans.values()), default=0)
-    return all(span.finished for span in tree.spans.values() if span.started_ns + span.duration_ns == last)
+    return all(tree.lasted(span) for span in tree.spans.values() if span.started_ns + span.duration_ns == last)
 
 
 def describe(span: SpanDetail) -> tuple[str, str, str]:
@@ -107,9 +113,28 @@ def _note(tree: Tree, span: SpanDetail) -> str:
         if attempts > 1:
             notes.append(f"attempt {attempt} of {attempts}")
         invocation = tree.invocations.get(span.key)
-        if invocation and invocation.cold_start:
-            init = f" {nanoseconds(invocation.init_ns)}" if invocation.init_ns else ""
-            notes.append(f"cold start{init}")
+        if invocation is not None:
+            _, name, _ = start_words(invocation.initialization, cold=invocation.cold_start)
+            took = invocation.init_ns if invocation.cold_start else invocation.restore_ns
+            if name:
+                notes.append(f"{name} {nanoseconds(took)}" if took else name)
     elif retries := span.attributes.get("http.request.resend_count"):
         notes.append(f"{retries} retries" if retries != "1" else "1 retry")
     return ", ".join(notes)
+
+
+def _partial(tree: Tree, span: SpanDetail) -> str:
+    if span.kind == "invocation":
+        invocation = tree.invocations.get(span.key)
+        if invocation is None or not invocation.batch_failed:
+            return ""
+        whole = f" of {count(invocation.batch_size)}" if invocation.batch_size else ""
+        return f"{count(invocation.batch_failed)}{whole} records failed"
+    refused = refused_entries(span)
+    return f"{count(refused)} {'entry' if refused == 1 else 'entries'} refused" if refused else ""
+
+
+def refused_entries(span: SpanDetail) -> int:
+    """How many entries of a batch AWS refused in a response that was a success."""
+    told = span.attributes.get("clew.call.failed_entries", "") if span.kind == "call" else ""
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 10 else 0

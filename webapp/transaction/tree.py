@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from collector.domain.facts import Result
 from collector.store.queries.transaction import InvocationDetail, SpanDetail, TransactionDetail
 
 
@@ -41,6 +43,22 @@ class Tree:
             if span.kind != "invocation":
                 yield span
                 waiting.extend(reversed(self.children.get(span.key, ())))
+
+    def lasted(self, span: SpanDetail) -> bool:
+        """Whether its duration is known: its end was seen, or the platform reports how long it ran."""
+        invocation = self.invocations.get(span.key)
+        return span.finished or (invocation is not None and invocation.reported_ns is not None)
+
+    def open_end(self, span: SpanDetail) -> Literal["", "running", "unseen", "hanging"]:
+        """Why a span has no end: it runs; its end was never seen, though its invocation succeeded; or it never
+        returned. "" for one that has."""
+        if span.finished:
+            return ""
+        owner = self.invocation_of(span)
+        invocation = self.invocations.get(owner.key) if owner is not None else None
+        if invocation is not None and invocation.result == Result.RUNNING:
+            return "running"
+        return "unseen" if invocation is not None and invocation.result == Result.OK else "hanging"
 
     def attempt(self, span: SpanDetail) -> tuple[int, int]:
         """(2, 3): the second of three runs of one request, as AWS tried again. (1, 1) as a rule."""

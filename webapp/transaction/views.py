@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import quote
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
-from collector.store.queries.transaction import TransactionDetail, get_transaction
+from collector.store.queries.transaction import TransactionDetail, find_transaction, get_transaction
 from webapp.arguments import read_text
 from webapp.store import connect
 from webapp.transaction.cause import count_failed, find_causes
@@ -29,6 +30,7 @@ def show(transaction_id: bytes) -> str:
     span_url = _span_urls(transaction_id)
     everything = request.args.get("rows") == "all"
     panel = build_panel(tree, read_text("span"))
+    timeline = build_timeline(tree, limit=None if everything else ROWS)
     words = read_text("logs")
     lines = [line for line in detail.logs if words.lower() in f"{line.function.name} {line.message}".lower()]
     return render_template(
@@ -36,10 +38,13 @@ def show(transaction_id: bytes) -> str:
         detail=detail,
         span_url=span_url,
         causes=find_causes(tree),
+        running=[span for span in detail.spans if span.kind == "invocation" and tree.open_end(span) == "running"],
+        partial=[row for row in timeline.rows if row.partial],
+        reported=all(invocation.reported_ns is not None for invocation in detail.invocations),
         failed_invocations=max(detail.failed_invocations, count_failed(tree)),
         handled=[span for span in detail.spans if span.kind == "call" and span.failed],
         picture=draw_transaction(tree, span_url),
-        timeline=build_timeline(tree, limit=None if everything else ROWS),
+        timeline=timeline,
         panel=panel,
         most_attributes=MOST_ATTRIBUTES,
         selected=panel.span.key if panel else "",
@@ -48,6 +53,19 @@ def show(transaction_id: bytes) -> str:
         logs_search=words,
         logs_total=len(detail.logs),
     )
+
+
+@blueprint.get("/traces/<trace_id:trace_id>")
+def trace(trace_id: bytes) -> Response:
+    """The transaction that a trace belongs to: where a function's own link to its trace leads.
+
+    What was just sent takes a moment: until then the answer is 404 with a page that looks again by itself.
+    """
+    with connect() as connection:
+        transaction_id = find_transaction(connection, trace_id)
+    if transaction_id is not None:
+        return cast("Response", redirect(url_for("transaction.show", transaction_id=transaction_id)))
+    return make_response(render_template("transaction/awaited.html", trace_id=trace_id, code=404), 404)
 
 
 @blueprint.get("/transactions/<trace_id:transaction_id>/spans/<key>")

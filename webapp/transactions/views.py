@@ -7,7 +7,7 @@ from flask import Blueprint, g, render_template, request
 from collector.store.queries.lookups import function_by_id, function_names, issue_by_id, resource_by_id
 from collector.store.queries.transactions import Outcome, list_transactions, summarize_transactions
 from webapp import charts
-from webapp.arguments import read_cursor, read_id, read_text
+from webapp.arguments import read_cursor, read_id, read_tag, read_text
 from webapp.store import connect
 
 blueprint = Blueprint("transactions", __name__, template_folder="templates")
@@ -16,7 +16,7 @@ blueprint = Blueprint("transactions", __name__, template_folder="templates")
 @blueprint.get("/transactions")
 def index() -> str:
     function_id, resource_id, issue_id = read_id("function"), read_id("resource"), read_id("issue")
-    search, outcome = read_text("q"), _read_outcome()
+    search, outcome, tag = read_text("q"), _read_outcome(), read_tag()
     window = g.period.window
     with connect() as connection:
         page = list_transactions(
@@ -27,6 +27,7 @@ def index() -> str:
             issue_id=issue_id,
             outcome=outcome,
             search=search,
+            tag=tag,
             cursor=read_cursor(),
         )
         summary = summarize_transactions(
@@ -37,6 +38,7 @@ def index() -> str:
             issue_id=issue_id,
             outcome=outcome,
             search=search,
+            tag=tag,
         )
         functions = function_names(connection)
         if function_id is not None and all(function.id != function_id for function in functions):
@@ -57,11 +59,13 @@ def index() -> str:
         outcome=outcome,
         outcomes=Outcome,
         search=search,
+        tag=tag,
         filtered=bool(
             function_id is not None
             or resource_id is not None
             or issue_id is not None
             or search
+            or tag
             or outcome != Outcome.ANY
         ),
         figure=charts.stacked_bars(

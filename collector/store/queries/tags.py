@@ -7,9 +7,12 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, select
 
+from collector.domain.annotations import TAG_PREFIX
 from collector.store.queries.common import Tag
 from collector.store.queries.lookups import chunks, searchable
 from collector.store.tables import invocation_tags
+
+__all__ = ["TAG_PREFIX", "tagged", "tags_of"]
 
 
 def tagged(tag: Tag) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

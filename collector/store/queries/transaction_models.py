@@ -23,6 +23,7 @@ class ReportedIssue:
     time_ns: int
     type: str
     message: str
+    details: str = ""  # JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,8 @@ def exception_of(attributes: Mapping[str, Value]) -> ExceptionDetail:
 
 def reported_issue(event: Event) -> ReportedIssue:
     type = text_of(event.attributes.get("clew.issue.type")).strip() or "Issue"
-    return ReportedIssue(event.time_ns, type, text_of(event.attributes.get("clew.issue.message")))
+    message, details = (text_of(event.attributes.get(f"clew.issue.{name}")) for name in ("message", "details"))
+    return ReportedIssue(event.time_ns, type, message, details)
 
 
 def function_of_resource(resource: Mapping[str, Value]) -> FunctionRef:
