@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, Table, delete, select
+from sqlalchemy.exc import OperationalError
 
 from collector.domain.facts import Facts, Result
 from collector.domain.intake import read_logs, read_traces
 from collector.store import tables
 from collector.store.commit import Seen, write_facts
 from collector.store.engine import open_engine
+from collector.store.errors import StoreError
 from collector.store.stitcher import Stitcher
 from collector.store.sweep import Sweeper
 from tests.collector.domain.otlp import (
@@ -496,3 +500,48 @@ def test_the_order_does_not_matter(told: list[Story], seed: int, tmp_path: Path)
 @given(told=st.lists(stories, min_size=1, max_size=3), seed=st.integers(0, 2**32))
 def test_nor_does_it_in_either_database(told: list[Story], seed: int, database: Engine) -> None:
     check_order(database, _empty, told, seed)
+
+
+def test_collectors_that_store_at_the_same_moment(database: Engine, database_url: str) -> None:
+    """Each has a part of what is known, in an order of its own; some comes to both. One that has to yield to the other
+    is told to come again, as a client is."""
+    told = [
+        Story((500, 1_000, 2_000), ending, (("platform.report", status, named),), retried=True)
+        for ending in ("none", "ok", "error", "timeout")
+        for status in ("success", "error", "timeout")
+        for named in (True, False)
+    ]
+    expected = arrive(database, pieces(told), None)
+    _empty(database)
+    given_pieces = pieces(told)
+    start = threading.Barrier(3)
+
+    def collect(number: int) -> None:
+        chance = random.Random(number)
+        own = [piece for index, piece in enumerate(given_pieces) if index % 3 == number or index % 7 == 0]
+        chance.shuffle(own)
+        engine = open_engine(database_url)
+        try:
+            start.wait(30)
+            while own:
+                size = chance.randint(1, 6)
+                try:
+                    store(engine, *own[:size])
+                    if chance.random() < 0.2:
+                        sweep(engine)
+                except (OperationalError, StoreError):
+                    continue
+                del own[:size]
+        finally:
+            engine.dispose()
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(collect, number) for number in range(3)]:
+            done.result(120)
+    sweep(database, RECEIVED_MS * MS + SECOND)  # lately: what neither saw of the other's
+    sweep(database)
+    stitch(database)
+
+    found = known(database)
+    for name, rows in expected.items():
+        assert rows == found[name], name

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, select, text
+from sqlalchemy import Engine, delete, event, func, select, text, update
 
+from collector.domain.facts import Result, Unfinished
 from collector.store import tables
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable, TryAgain
 from collector.store.writer import Writer
@@ -168,6 +169,32 @@ def test_close_stores_what_waits(database: Engine, gate: Gate) -> None:
         assert 5 == connection.scalar(select(func.count()).select_from(tables.transactions))
     with pytest.raises(StoreUnavailable):
         writer.submit(facts(invocation(9)), 10)
+
+
+def test_what_time_brings_about_comes_without_a_request(database: Engine) -> None:
+    """The writer notices a deadline that has passed, also one that an earlier process was told of."""
+    row = invocation(1, result=Result.RUNNING, finished=False)
+    given = facts(row)
+    given.issues, given.occurrences = [], []
+    given.unfinished = [Unfinished(row.started_ns, row.span_id, row.started_ns, None, b"")]
+    with running(database, grace_s=0) as writer:
+        writer.submit(given, 100)
+    with database.begin() as connection:  # as it was before the sweep, whichever came first
+        connection.execute(update(tables.unfinished).values(deadline_ns=row.started_ns))
+        connection.execute(update(tables.invocations).values(result=Result.RUNNING))
+        connection.execute(delete(tables.issue_occurrences))
+
+    deadline = time.monotonic() + 30
+    with running(database, grace_s=0):
+        while not count_crashed(database):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def count_crashed(database: Engine) -> int:
+    with database.connect() as connection:
+        crashed = select(func.count()).where(tables.invocations.c.result == Result.CRASHED)
+        return connection.scalar(crashed) or 0
 
 
 def test_a_queue_left_behind_is_stitched_at_the_start(database: Engine) -> None:
