@@ -77,7 +77,7 @@ def read(event: Any, result: Any) -> None:
     before = copy.deepcopy(event)
     trigger = find_trigger(event, "eu-west-1", "123456789012")
     assert isinstance(trigger, Trigger)
-    assert all(isinstance(part, str) for part in trigger)
+    assert all(isinstance(part, str) for part in (trigger.type, trigger.faas, trigger.resource))
     PROPAGATION.parent(event, event)
     PROPAGATION.links(event)
     assert all(isinstance(value, str) for value in http_attributes(event, trigger).values())

@@ -14,6 +14,11 @@ from tests.tracer.events import ACCOUNT, HOME, REGION
 API = f"arn:aws:execute-api:{HOME}:abc"
 
 
+def told(event: object) -> tuple[str, str, str]:
+    found = find_trigger(event, REGION, ACCOUNT)
+    return found.type, found.faas, found.resource
+
+
 @pytest.mark.parametrize(
     ("event", "type", "faas", "resource"),
     [
@@ -77,7 +82,7 @@ API = f"arn:aws:execute-api:{HOME}:abc"
 )
 def test_an_event_tells_its_trigger(event: Any, type: str, faas: str, resource: str) -> None:
     """Each service's event is told from the others."""
-    assert find_trigger(event, REGION, ACCOUNT) == (type, faas, resource)
+    assert told(event) == (type, faas, resource)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +137,7 @@ def test_pipes_send_a_list_or_one_record(record: dict[str, Any], type: str, reso
 )
 def test_what_no_service_sends_is_direct(event: Any) -> None:
     """Also what has a service's words in it, but not its shape."""
-    assert find_trigger(event, REGION, ACCOUNT) == ("direct", "other", "")
+    assert told(event) == ("direct", "other", "")
 
 
 def test_an_event_in_an_object_is_read() -> None:
@@ -159,7 +164,7 @@ def test_a_log_group_is_read_whatever_its_size() -> None:
     assert find_trigger(events.logs(lines=20_000), REGION, ACCOUNT).resource == name
     bomb = events.logs()["awslogs"]["data"]
     for data in ("", "x", "####", base64.b64encode(b"\x1f\x8b" + b"\x00" * 50).decode(), bomb[:20], bomb[1:]):
-        assert find_trigger({"awslogs": {"data": data}}, REGION, ACCOUNT) == ("logs", "pubsub", "")
+        assert told({"awslogs": {"data": data}}) == ("logs", "pubsub", "")
 
 
 AGENT = {"user_agent.original": "curl/8"}

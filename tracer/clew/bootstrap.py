@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from contextvars import Token
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 
@@ -20,6 +19,7 @@ from clew.guard import Guard, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Token
 
     from clew.invocation import Invocation
     from clew.settings import Settings
@@ -51,11 +51,14 @@ def wrapped(handler: Any, settings: Settings) -> Any:
     return _sync_wrapper(handler, engine, name)
 
 
-class _Run(NamedTuple):
-    engine: Engine
-    invocation: Invocation
-    token: Token[Invocation | None]
-    span: Any
+class _Run:
+    __slots__ = ("engine", "invocation", "span", "token")  # a NamedTuple takes 0.1 ms of INIT
+
+    def __init__(self, engine: Engine, invocation: Invocation, token: Token[Invocation | None], span: Any) -> None:
+        self.engine = engine
+        self.invocation = invocation
+        self.token = token
+        self.span = span
 
 
 def _sync_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 from time import monotonic, time  # now: a function may replace them
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from clew.guard import pass_on_signal
 
@@ -28,10 +28,13 @@ _ADDRESSES_KEPT = 60.0
 _Address = tuple[int, int, int, str, tuple[object, ...]]
 
 
-class Response(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
+class Response:
+    __slots__ = ("body", "headers", "status")  # a NamedTuple takes 0.1 ms of INIT
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class BrokenConnectionError(OSError):

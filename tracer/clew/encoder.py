@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from clew.protobuf import any_value, block, fixed32, fixed64, key_values, utf8, varint
 
@@ -18,18 +18,34 @@ _HAS_IS_REMOTE = 0x100
 _IS_REMOTE = 0x200
 
 
-class LogRecord(NamedTuple):
-    """One line. `scope` is the logger's name, or empty for what was printed."""
+class LogRecord:
+    """One line. `scope` is the logger's name, or empty for what was printed; `severity` OpenTelemetry's number."""
 
-    time_ns: int
-    severity: int  # OpenTelemetry's SeverityNumber
-    severity_text: str
-    body: str
-    scope: str
-    attributes: Mapping[str, object]
-    trace_id: int
-    span_id: int
-    trace_flags: int
+    __slots__ = (
+        "attributes", "body", "scope", "severity", "severity_text", "span_id", "time_ns", "trace_flags", "trace_id",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0917  # by hand: a NamedTuple takes 0.15 ms of INIT
+        self,
+        time_ns: int,
+        severity: int,
+        severity_text: str,
+        body: str,
+        scope: str,
+        attributes: Mapping[str, object],
+        trace_id: int,
+        span_id: int,
+        trace_flags: int,
+    ) -> None:
+        self.time_ns = time_ns
+        self.severity = severity
+        self.severity_text = severity_text
+        self.body = body
+        self.scope = scope
+        self.attributes = attributes
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.trace_flags = trace_flags
 
 
 def encode_resource(attributes: Mapping[str, object]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from clew.events import MAX_NAME, items, mapping, text
 
@@ -16,12 +16,15 @@ _MAX_TABLES = 100
 _MAX_FIELDS = 40
 
 
-class Place(NamedTuple):
+class Place:
     """Where a client calls from: what an ARN is made of."""
 
-    partition: str
-    region: str
-    account: str  # of the function; a resource named without an account is in it
+    __slots__ = ("account", "partition", "region")  # a NamedTuple takes 0.1 ms of INIT
+
+    def __init__(self, partition: str, region: str, account: str) -> None:
+        self.partition = partition
+        self.region = region
+        self.account = account  # of the function; a resource named without an account is in it
 
     def arn(self, service: str, resource: str) -> str:
         if not self.account or not self.region:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from clew.connection import Connection, Response
@@ -28,14 +28,27 @@ _SMALL = 4096
 _MIN_GZIP = 200
 
 
-class Outcome(NamedTuple):
-    """How an export ended. `error` is None if the collector has it all."""
+class Outcome:
+    """How an export ended. `error` is None if the collector has it all.
 
-    error: str | None = None
-    pause: bool = False  # the collector is in trouble: leave it alone for a while
-    retry_after: float = 0.0
-    rejected_spans: int = 0
-    rejected_logs: int = 0
+    `pause`: the collector is in trouble, leave it alone for a while.
+    """
+
+    __slots__ = ("error", "pause", "rejected_logs", "rejected_spans", "retry_after")  # no NamedTuple: 0.1 ms of INIT
+
+    def __init__(
+        self,
+        error: str | None = None,
+        pause: bool = False,
+        retry_after: float = 0.0,
+        rejected_spans: int = 0,
+        rejected_logs: int = 0,
+    ) -> None:
+        self.error = error
+        self.pause = pause
+        self.retry_after = retry_after
+        self.rejected_spans = rejected_spans
+        self.rejected_logs = rejected_logs
 
 
 class Sender:

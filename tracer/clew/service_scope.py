@@ -98,9 +98,10 @@ class ScopeLines(Lines):
     def _finished(self, waiting: list[Any]) -> LogRecord:
         record = super()._finished(waiting)
         context = getattr(waiting, "context", _UNKNOWN)
-        if not context.is_valid:
-            return record
-        return record._replace(trace_id=context.trace_id, span_id=context.span_id, trace_flags=int(context.trace_flags))
+        if context.is_valid:
+            record.trace_id, record.span_id = context.trace_id, context.span_id
+            record.trace_flags = int(context.trace_flags)
+        return record
 
     def take(self) -> tuple[list[LogRecord], int]:
         taken = super().take()
