@@ -68,10 +68,12 @@ class IssueKind(IntEnum):
 
 
 class Side(IntEnum):
-    """Whether a span set something off (PRODUCED) or was set off by it (CONSUMED)."""
+    """Whether a span set something off (PRODUCED), was set off by it (CONSUMED), or by the result of what was
+    (RESULT)."""
 
     PRODUCED = 0
     CONSUMED = 1
+    RESULT = 2
 
 
 class Direction(IntEnum):

@@ -27,7 +27,7 @@ from collector.domain.facts import (
 from collector.domain.failures import call_error, describe_failure, open_call, result_of
 from collector.domain.functions import describe_function, is_lambda
 from collector.domain.ids import hash63, span_number
-from collector.domain.links import is_pointer
+from collector.domain.links import RESULT, is_pointer
 from collector.domain.prices import PriceTable
 from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
@@ -66,23 +66,6 @@ SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
 }
 _OUTGOING = frozenset({CLIENT, PRODUCER})
 _INCOMING = frozenset({SERVER, CONSUMER})
-# Whoever invokes by these waits for the result; only that of others goes to a destination or a dead-letter queue.
-_ANSWERED = frozenset(
-    {
-        "alb",
-        "alexa",
-        "apigateway",
-        "appsync",
-        "cloudfront",
-        "cognito",
-        "function_url",
-        "lex",
-        "mq",
-        "sqs",
-        "vpclattice",
-        "websocket",
-    }
-)
 _NO_TRIGGER = Trigger("", None)  # what would have been invoked is not known before the handler runs
 _COLD = frozenset({None, Initialization.ON_DEMAND})
 _INITIALIZATIONS = {
@@ -241,8 +224,6 @@ def _read_invocation(
         facts.unfinished.append(_unfinished(item, function))
     if request_id is not None and function.kind == "lambda":
         facts.link_keys.append(_link_key(f"lambda:{request_id}", item, Side.CONSUMED))
-        if trigger.type not in _ANSWERED:
-            facts.link_keys.append(_link_key(f"lambda-result:{request_id}", item, Side.PRODUCED))
     _read_link_keys(facts, item, Side.CONSUMED)
     if result in FAILED:
         failure = describe_failure(item, result)
@@ -321,4 +302,7 @@ def _room(facts: Facts) -> int:
 
 
 def _link_key(key: str, item: SpanFacts, side: Side) -> LinkKey:
+    if side is Side.CONSUMED and key.startswith(RESULT):
+        # The invocation has the key of its request already: it need not have another one for its result.
+        key, side = f"lambda:{key.removeprefix(RESULT)}", Side.RESULT
     return LinkKey(hash63("link", key), side, item.started_ns, item.number, item.trace_id, is_pointer(key))

@@ -14,6 +14,7 @@ POINTER_WINDOW_NS = 86_400_000_000_000  # a job may run for hours before it writ
 # Of one exact key. A message has one sender and a few deliveries; without a bound, an export with one key on 10,000
 # spans of either side would make 100 million links.
 MAX_PRODUCERS = 16
+RESULT = "lambda-result:"  # what a destination or a dead-letter queue holds: the request whose result it is
 
 
 def is_pointer(key: str) -> bool:
@@ -24,20 +25,25 @@ def is_pointer(key: str) -> bool:
 def resolve(keys: Iterable[LinkKey]) -> set[Link]:
     """Every link that these rows give, whatever order they came in.
 
-    An exact key joins each consumer to each producer, of very many to the earliest. A pointer joins a consumer to the
-    latest producer that started before it (within a day), because the same place may be written again and again; where
-    there is none, to the earliest that started up to SKEW_NS after it. Nothing is linked to its own trace.
+    A result is joined to what consumed its key: the invocation of the request. An exact key joins each consumer to each
+    producer, of very many to the earliest. A pointer joins a consumer to the latest producer that started before it
+    (within a day), because the same place may be written again and again; where there is none, to the earliest that
+    started up to SKEW_NS after it. Nothing is linked to its own trace.
     """
     produced: defaultdict[int, list[LinkKey]] = defaultdict(list)
     consumed: defaultdict[int, list[LinkKey]] = defaultdict(list)
+    results: defaultdict[int, list[LinkKey]] = defaultdict(list)
+    sides = {Side.PRODUCED: produced, Side.CONSUMED: consumed, Side.RESULT: results}
     for row in set(keys):
-        (produced if row.side == Side.PRODUCED else consumed)[row.key].append(row)
+        sides[Side(row.side)][row.key].append(row)
     links: set[Link] = set()
     for key, consumers in consumed.items():
         if producers := produced.get(key):
             pointers = [row for row in consumers if row.pointer]
             links.update(_exact([row for row in consumers if not row.pointer], producers))
             links.update(_latest(pointers, producers) if pointers else ())
+    for key, consumers in results.items():
+        links.update(_exact(consumers, consumed.get(key, [])))
     return links
 
 

@@ -40,7 +40,7 @@ _KEY_COUNTS_OF = (
 )
 _CONSUMED_BY = (
     select(_keys.key)
-    .where(_keys.trace_id.in_(bindparam("some", expanding=True)), _keys.side == Side.CONSUMED)
+    .where(_keys.trace_id.in_(bindparam("some", expanding=True)), _keys.side != Side.PRODUCED)
     .distinct()
 )
 _ROWS_OF = select(*tables.link_keys.c).where(_keys.key.in_(bindparam("some", expanding=True)))
@@ -155,10 +155,10 @@ def _join_links(connection: Connection, traces: set[bytes]) -> set[bytes]:
     keys = {key for (key,) in _fetch(connection, _KEYS_OF, traces)}
     rows = [LinkKey(*row) for row in _fetch(connection, _ROWS_OF, keys)]
     # A consumer is looked at with all that it consumed, because all links that its keys gave before are replaced.
-    consumers = {row.trace_id for row in rows if row.side == Side.CONSUMED}
+    consumers = {row.trace_id for row in rows if row.side != Side.PRODUCED}
     further = {key for (key,) in _fetch(connection, _CONSUMED_BY, consumers)} - keys
     rows.extend(LinkKey(*row) for row in _fetch(connection, _ROWS_OF, further))
-    spans = {(row.trace_id, row.span_id) for row in rows if row.side == Side.CONSUMED and row.trace_id in consumers}
+    spans = {(row.trace_id, row.span_id) for row in rows if row.side != Side.PRODUCED and row.trace_id in consumers}
     derived = {link for link in resolve(rows) if (link.consumer_trace_id, link.consumer_span_id) in spans}
     stored = {Link(*row[:4]): bool(row[4]) for row in _fetch(connection, _LINKS_TO, consumers)}
     outdated = {

@@ -385,5 +385,5 @@ def test_links_beyond_the_bound_are_left_out_and_counted() -> None:
     )
 
     assert len(found.facts.link_keys) + len(found.facts.links) == MAX_LINKS
-    assert found.facts.dropped_links == 12  # the request and its result are link keys too
-    assert (found.rejected, "12 link(s)" in found.reason) == (0, True)
+    assert found.facts.dropped_links == 11  # the request id is a link key too
+    assert (found.rejected, "11 link(s)" in found.reason) == (0, True)

@@ -123,7 +123,6 @@ def test_an_invocation_of_the_tracer() -> None:
         ("transcribe", ""),
     }
     assert set(facts.link_keys) == {
-        key(f"lambda-result:{REQUEST}", Side.PRODUCED, id=1),
         key("s3:99AA", Side.PRODUCED, id=3, start=2 * MS),
         key(f"lambda:{REQUEST}", Side.CONSUMED, id=1),
         key("s3:4F2A", Side.CONSUMED, id=1),
@@ -374,24 +373,27 @@ def test_an_invocation_that_is_its_own_parent_or_has_a_parent_of_zeros_is_a_root
     assert len(read(span("x", parent=bytes(8)), described=SERVICE).invocations) == 1
 
 
-@pytest.mark.parametrize(("trigger", "keys"), [("s3", 2), ("direct", 2), ("apigateway", 1), ("sqs", 1)])
-def test_what_nobody_waits_for_may_go_to_a_destination(trigger: str, keys: int) -> None:
-    """Its record names the request, and so joins what the destination sets off."""
-    assert len(read(invocation(attrs={"clew.trigger.type": trigger})).link_keys) == keys
+def test_a_result_is_known_by_its_request() -> None:
+    """A destination's record names the request; the invocation of that request needs no other key."""
+    facts = read(invocation(id=2, request="later", attrs={"clew.link.keys": [f"lambda-result:{REQUEST}"]}))
+    assert set(facts.link_keys) == {
+        key("lambda:later", Side.CONSUMED, id=2),
+        key(f"lambda:{REQUEST}", Side.RESULT, id=2),
+    }
 
 
 def test_hostile_link_keys_are_bounded() -> None:
     """Of 20,000 keys as many are taken as the largest batch holds, each once; other types are none."""
     facts = read(invocation(attrs={"clew.link.keys": [f"sqs:{number}" for number in range(20_000)]}))
     assert len(facts.link_keys) == MAX_LINKS
-    assert len(read(invocation(attrs={"clew.link.keys": ["a", "a", "", 5, None, ["b"]]})).link_keys) == 4
-    assert len(read(invocation(attrs={"clew.link.keys": "s3:4F2A"})).link_keys) == 2
+    assert len(read(invocation(attrs={"clew.link.keys": ["a", "a", "", 5, None, ["b"]]})).link_keys) == 3
+    assert len(read(invocation(attrs={"clew.link.keys": "s3:4F2A"})).link_keys) == 1
 
 
 def test_the_longest_object_name_is_a_link_key() -> None:
     """Two objects whose keys differ in their last character are two."""
     name = "s3-object:" + "b" * 63 + "/" + "k" * 1_023
-    one, other = (read(invocation(attrs={"clew.link.keys": [name + end]})).link_keys[2] for end in "ab")
+    one, other = (read(invocation(attrs={"clew.link.keys": [name + end]})).link_keys[1] for end in "ab")
     assert one.key != other.key
 
 

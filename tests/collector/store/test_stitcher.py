@@ -117,6 +117,26 @@ def test_a_batch_belongs_to_every_transaction_that_fed_it(database: Engine) -> N
     assert {1: {1, 3, 4}, 2: {2, 3, 4}} == members(database)
 
 
+def test_what_a_result_sets_off_belongs_to_its_invocation(database: Engine) -> None:
+    """Whichever comes first; what had set off the invocation is before both."""
+    caller = facts(invocation(1), keys=[key("lambda:a", Side.PRODUCED, 1)])
+    called = facts(invocation(2, start_ms=5), keys=[key("lambda:a", Side.CONSUMED, 2, start_ms=5)])
+    told = facts(invocation(3, start_ms=9), keys=[key("lambda:a", Side.RESULT, 3, start_ms=9)])
+    for given_exports in ((told, caller, called), (called, told, caller)):
+        with database.begin() as connection:
+            for table in tables.metadata.sorted_tables:
+                connection.execute(table.delete())
+        for export in given_exports:
+            store(database, export)
+            stitch(database)
+
+        assert {1: {1, 2, 3}} == members(database)
+        with database.connect() as connection:
+            assert {(trace(2), trace(1)), (trace(3), trace(2))} == {
+                tuple(row[:2]) for row in connection.execute(select(*tables.links.c))
+            }
+
+
 def test_a_pointer_goes_to_the_latest_producer_before(database: Engine) -> None:
     """A producer that arrives late takes the place of an earlier one, but not of a later one."""
     consumer = facts(
