@@ -8,9 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.batches import batch_size, failed_records
+from clew.batches import failed_records
 from clew.consumed_keys import consumed_keys
 from clew.propagation import Propagation
+from clew.records import batch_size
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
 from tests.tracer import events
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from clew.batches import batch_size, failed_records
+from clew.batches import failed_records
+from clew.records import batch_size
 from clew.triggers import find_trigger
 from tests.tracer import events
 from tests.tracer.events import ACCOUNT, REGION

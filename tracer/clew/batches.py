@@ -1,4 +1,4 @@
-"""Batches: how many records came, and which of them the handler gives back to be tried again."""
+"""Batches: which of the records that came the handler gives back to be tried again."""
 
 from __future__ import annotations
 
@@ -9,14 +9,8 @@ from clew.records import records_of, sequence_number
 
 _MAX_FAILED = 1000
 _MAX_ID = 256
-_SIZED = frozenset({"sqs", "kinesis", "dynamodb", "kafka", "mq", "documentdb"})
 # Of these Lambda reads `batchItemFailures`, where the event source mapping says so.
 _REPORTING = frozenset({"sqs", "kinesis", "dynamodb", "kafka"})
-
-
-def batch_size(event: object, type: str) -> int | None:
-    """How many records the event has; None for triggers that deliver no batches. `type` is the trigger's."""
-    return len(records_of(plain(event))) if type in _SIZED else None
 
 
 def failed_records(event: object, result: object, type: str) -> list[str]:

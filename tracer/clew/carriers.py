@@ -1,58 +1,19 @@
-"""Where an event carries trace context: the fields of W3C, or whatever else a sender put in their place."""
+"""Where a record carries trace context: the fields of W3C, or whatever else its sender put in their place.
+
+Imported with the first record.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clew.events import Envelopes, at, mapping, text
+from clew.events import Envelopes, at, detail_fields, mapping, text
 from clew.guard import pass_on_signal
-from clew.http_triggers import headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_FIELD = 8_192  # characters: baggage's own limit
-
-
-def of_call(context: object) -> dict[str, str]:
-    """The client context of a direct invocation.
-
-    Lambda's newest runtimes take W3C's fields out of it, `context.w3c()`. Callers that know nothing of these put them
-    under `custom`, the one part of it that is the caller's.
-    """
-    w3c = getattr(context, "w3c", None)
-    found = _strings(w3c() if callable(w3c) else None)
-    if not found:
-        found = _strings(getattr(getattr(context, "client_context", None), "custom", None))
-    return found
-
-
-def of_event(event: Any) -> dict[str, str]:
-    """The fields that belong to the event as a whole: a request's headers, or EventBridge's detail.
-
-    AppSync asks for many fields of one request at once by a list.
-    """
-    if isinstance(event, list):
-        first = event[0] if event else None
-        return headers_of(first) if isinstance(first, dict) and "request" in first else {}
-    if not isinstance(event, dict) or not event:
-        return {}
-    return headers_of(event) or _detail(event)
-
-
-def _detail(event: dict[str, Any]) -> dict[str, str]:
-    """Fields in an event's `detail`.
-
-    EventBridge carries no context of its own, and our tracer writes nothing into what is the customer's. A publisher
-    that itself puts a `traceparent` there means it: the name is W3C's, and what is no trace context is not taken.
-    """
-    detail = event.get("detail") if "detail-type" in event else None
-    if not isinstance(detail, dict) or "traceparent" not in detail:
-        return {}
-    return {name: value for name in _FIELDS if isinstance(value := detail.get(name), str)}
-
-
-_FIELDS = ("traceparent", "tracestate", "baggage")
 
 
 class Carriers:
@@ -94,7 +55,7 @@ class Carriers:
         if not isinstance(body, str) or self._word not in body:
             return {}
         inner = self._envelopes.open(body)
-        return self._attributes(inner.get("MessageAttributes"), "Value") or _detail(inner)
+        return self._attributes(inner.get("MessageAttributes"), "Value") or detail_fields(inner)
 
     def _notification(self, message: object) -> dict[str, str]:
         fields = mapping(message)
@@ -127,14 +88,6 @@ _READERS: tuple[tuple[str, Callable[[Carriers, Any], dict[str, str]]], ...] = (
     ("properties", Carriers._properties),
     ("basicProperties", Carriers._properties),
 )
-
-
-def _strings(fields: object) -> dict[str, str]:
-    return {
-        name.lower(): value
-        for name, value in mapping(fields).items()
-        if isinstance(name, str) and isinstance(value, str)
-    }
 
 
 def _decoded(value: object) -> str:

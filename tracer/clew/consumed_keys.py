@@ -11,7 +11,7 @@ from clew.records import records_of, sequence_number, type_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clew.places import Trigger
+    from clew.triggers import Trigger
 
 # SQS hands over 10,000 records at most, and an envelope may double the keys.
 MAX_KEYS = 20_000

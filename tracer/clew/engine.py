@@ -8,16 +8,14 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from clew import aws_calls, logs, snapshot, streams, thread_errors
+from clew import aws_calls, logs, streams, thread_errors
 from clew.deadline import Deadlines
 from clew.environment import Environment
 from clew.exporting import Delivery, Exporter, LeanExporter
-from clew.foreign_spans import SpanMask
 from clew.invocation import Invocation
 from clew.payload import Renderer
 from clew.propagation import Propagation
 from clew.provider import Provider
-from clew.sampling import Sampling
 from clew.settings import replace
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
     from clew.encoder import LogRecord
     from clew.extension import Extension
+    from clew.sampling import Sampling
     from clew.settings import Settings
 
 # Room for the mark of a cut within OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.
@@ -46,9 +45,9 @@ class Engine:
         self.provider = Provider(settings, self.environment.resource)
         self.renderer = Renderer(settings.masking, max(settings.payload_limit, settings.payload_limit_on_error))
         self.propagation = Propagation(settings.propagators)
-        self.delivery = Delivery(self._exporter(), settings.export_timeout, SpanMask(self.renderer))
+        self.delivery = Delivery(self._exporter(), settings.export_timeout, self.renderer)
         self.deadlines = Deadlines()
-        self.sampling = Sampling(settings.sample_ratio, settings.sample_slow)
+        self.sampling = _sampling(settings)
         self._begun = False
         self._timeout_ms = 0
         self._active: list[Invocation] = []
@@ -61,7 +60,10 @@ class Engine:
         self.extension = self._join(environ)
         if self.extension is None:
             self.delivery.prepare()
-        snapshot.watch(self, environ)
+        if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            from clew import snapshot  # noqa: PLC0415  # 0.1 ms of INIT
+
+            snapshot.watch(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -186,6 +188,15 @@ def start(settings: Settings) -> Engine:
     else:
         _engine.environment.started()
     return _engine
+
+
+def _sampling(settings: Settings) -> Sampling | None:
+    """What decides at the end of an invocation; None where all are kept."""
+    if settings.sample_ratio >= 1:
+        return None
+    from clew.sampling import Sampling  # noqa: PLC0415  # 0.1 ms of INIT
+
+    return Sampling(settings.sample_ratio, settings.sample_slow)
 
 
 def _fitted(settings: Settings) -> Settings:

@@ -1,12 +1,15 @@
-"""Reading events whose shape nobody promised: every look-up may find something else, and then finds nothing."""
+"""Reading events and contexts whose shape nobody promised: every look-up may find something else, and then finds
+nothing.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 from urllib.parse import unquote_plus
 
-from clew.guard import pass_on_signal
+from clew.guard import Guard, pass_on_signal
 
 # Bodies are parsed to find what they wrap: about 5 ms for this many characters, summed over a batch.
 MAX_PARSED = 1_000_000
@@ -49,12 +52,45 @@ def decoded_key(key: object) -> str:
     return unquote_plus(text(key))
 
 
+def text_of(context: object, name: str) -> str:
+    """The attribute `name` of the context; empty if it has none, or no text."""
+    with Guard("reading the context"):
+        value = getattr(context, name, None)
+        return value[:MAX_NAME] if isinstance(value, str) else ""
+    return ""
+
+
+def remaining_of(context: object) -> float | None:
+    """Seconds until the deadline; None outside Lambda, or if the context tells something odd."""
+    with Guard("reading the context"):
+        ask = getattr(context, "get_remaining_time_in_millis", None)
+        milliseconds = ask() if callable(ask) else None
+        if isinstance(milliseconds, (int, float)) and math.isfinite(milliseconds) and 0 < milliseconds < 1e9:
+            return milliseconds / 1000
+    return None
+
+
 def plain(event: object) -> object:
     """The event as Lambda gave it, if a decorator (Powertools' `event_source`) has put an object around it."""
     if isinstance(event, (dict, list)):
         return event
     raw = getattr(event, "raw_event", None)
     return raw if isinstance(raw, (dict, list)) else event
+
+
+def detail_fields(event: dict[str, Any]) -> dict[str, str]:
+    """Fields in an event's `detail`.
+
+    EventBridge carries no context of its own, and our tracer writes nothing into what is the customer's. A publisher
+    that itself puts a `traceparent` there means it: the name is W3C's, and what is no trace context is not taken.
+    """
+    detail = event.get("detail") if "detail-type" in event else None
+    if not isinstance(detail, dict) or "traceparent" not in detail:
+        return {}
+    return {name: value for name in _W3C if isinstance(value := detail.get(name), str)}
+
+
+_W3C = ("traceparent", "tracestate", "baggage")
 
 
 class Envelopes:

@@ -15,12 +15,41 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from clew.foreign_spans import SpanMask
+    from clew.payload import Renderer
     from clew.settings import Settings
 
 _FIRST_PAUSE = 10.0
 _LONGEST_PAUSE = 60.0
 _FAIR = 0.2
+
+OURS = "clew"
+"""The instrumentation scope of the tracer's own spans."""
+# Of their attributes these were masked when they were written, or are ids and names. The set has those of nearly every
+# span, and tells them in a tenth of the time.
+_OUR_NAMES = frozenset({
+    "rpc.system.name", "rpc.method", "cloud.region", "aws.request_id", "http.response.status_code", "clew.request",
+    "clew.response", "clew.resource.name", "clew.resource.arn", "clew.link.keys", "faas.trigger", "faas.coldstart",
+    "faas.invocation_id", "aws.lambda.invoked_arn", "cloud.resource_id", "cloud.account.id", "clew.trigger.type",
+    "clew.trigger.resource", "clew.event", "clew.return_value", "clew.lambda.timeout", "clew.lambda.cpu_time",
+    "clew.lambda.max_memory_used", "clew.lambda.tmp_used", "clew.batch.size",
+})  # fmt: skip
+_OUR_PREFIXES = ("clew.", "faas.", "aws.", "cloud.", "rpc.", "messaging.", "error.")
+
+
+def is_our_name(name: str) -> bool:
+    """Whether an attribute of that name, on one of our spans, is the tracer's."""
+    return name in _OUR_NAMES or name.startswith(_OUR_PREFIXES)
+
+
+def _is_ours(span: ReadableSpan) -> bool:
+    """Whether the tracer wrote all that is on the span, which is told in 2 µs. No for one with events of any kind."""
+    scope = span.instrumentation_scope
+    if scope is None or scope.name != OURS or span.events:
+        return False
+    names = span.attributes or {}
+    return (_OUR_NAMES.issuperset(names) or all(map(is_our_name, names))) and not any(
+        link.attributes for link in span.links
+    )
 
 
 class Exporter(Protocol):
@@ -66,9 +95,9 @@ class LeanExporter:
 class Delivery:
     """An exporter with a bound, a pause after trouble, and a count of what was lost."""
 
-    def __init__(self, exporter: Exporter, timeout: float, mask: SpanMask) -> None:
+    def __init__(self, exporter: Exporter, timeout: float, renderer: Renderer) -> None:
         self._exporter = exporter
-        self._mask = mask
+        self._renderer = renderer
         self._timeout = timeout
         self._lock = threading.Lock()
         self._pause = 0.0
@@ -109,7 +138,11 @@ class Delivery:
 
     def _export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
         try:
-            return self._exporter.export(self._mask.masked(spans), logs, deadline)
+            if not all(map(_is_ours, spans)):
+                from clew.foreign_spans import SpanMask  # noqa: PLC0415  # 0.2 ms of INIT
+
+                spans = SpanMask(self._renderer).masked(spans)
+            return self._exporter.export(spans, logs, deadline)
         except Exception as error:  # an exporter of others may raise anything
             pass_on_signal(error)
             return Outcome(describe(error), pause=True)

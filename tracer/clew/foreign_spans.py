@@ -1,7 +1,8 @@
 """Spans as they may leave the process: what others wrote on them is masked and cut like a payload's strings.
 
 Spans of OpenTelemetry's API and its instrumentations hold addresses, statements and headers, and a handler may write on
-the invocation's own span. What the tracer wrote itself was masked before.
+the invocation's own span. What the tracer wrote itself was masked before. Imported with the first export of more than
+that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status
 
+from clew.exporting import OURS, is_our_name
 from clew.guard import pass_on_signal
 from clew.secrets import MASK
 
@@ -25,14 +27,6 @@ _MAX_VALUE = 16_384
 # what a collector takes in one request.
 _MAX_TEXT = 2_000_000
 _MAX_SHORT = 256
-_OURS = "clew"
-# Of the tracer's own spans these were masked when they were written, or are ids and names. The first are those of every
-# call: a set tells them in a third of the time.
-_OUR_NAMES = frozenset({
-    "rpc.system.name", "rpc.method", "cloud.region", "aws.request_id", "http.response.status_code", "clew.request",
-    "clew.response", "clew.resource.name", "clew.resource.arn", "clew.link.keys", "faas.trigger", "faas.coldstart",
-})  # fmt: skip
-_OUR_PREFIXES = ("clew.", "faas.", "aws.", "cloud.", "rpc.", "messaging.", "error.")
 _KEY_KINDS = frozenset({"api", "access", "secret", "private", "encryption", "signing"})
 
 
@@ -51,12 +45,12 @@ class SpanMask:
     def _span(self, span: ReadableSpan) -> ReadableSpan:
         """The span itself if it holds no secret, else a copy. Of one that cannot be read only what is ours is kept."""
         scope = span.instrumentation_scope
-        ours = scope is not None and scope.name == _OURS
+        ours = scope is not None and scope.name == OURS
         try:
             return self._copy(span, ours=ours)
         except Exception as error:
             pass_on_signal(error)
-            kept = {name: value for name, value in (span.attributes or {}).items() if ours and _known(name)}
+            kept = {name: value for name, value in (span.attributes or {}).items() if ours and is_our_name(name)}
             return _copied(span, span.name if ours else "span", kept, (), (), Status(span.status.status_code))
 
     def _copy(self, span: ReadableSpan, *, ours: bool) -> ReadableSpan:
@@ -85,7 +79,7 @@ class SpanMask:
         """The attributes but for their secrets; None if they hold none."""
         changed: dict[str, Any] = {}
         for name in attributes:
-            if ours and _known(name):
+            if ours and is_our_name(name):
                 continue
             value = attributes[name]
             shown = self._value(name, value)
@@ -128,10 +122,6 @@ class SpanMask:
     def _link(self, link: Link) -> Link:
         changed = self._attributes(link.attributes or {})
         return link if changed is None else Link(link.context, changed)
-
-
-def _known(name: str) -> bool:
-    return name in _OUR_NAMES or name.startswith(_OUR_PREFIXES)
 
 
 def _same(one: object, other: object) -> bool:

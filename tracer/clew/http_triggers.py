@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clew.events import MAX_NAME, at, items, mapping, text
-from clew.places import Place, Trigger
+from clew.triggers import Place, Trigger
 
 # A result's `statusCode` is the caller's answer. AppSync's is data, whatever its fields are called.
 _ANSWERED = frozenset({"apigateway", "websocket", "function_url", "alb", "vpclattice"})
@@ -79,10 +79,8 @@ def edge_trigger(record: dict[str, Any], place: Place) -> Trigger | None:
     return Trigger("cloudfront", "http", arn)
 
 
-def http_attributes(event: object, trigger: Trigger) -> dict[str, str]:
-    """OpenTelemetry's attributes of an HTTP request, for the triggers that are one."""
-    if trigger.faas != "http" or not isinstance(event, dict):
-        return {}
+def request_attributes(event: dict[str, Any], trigger: Trigger) -> dict[str, str]:
+    """OpenTelemetry's attributes of an HTTP request."""
     headers = headers_of(event)
     context = mapping(event.get("requestContext"))
     request = mapping(context.get("http"))
@@ -181,10 +179,8 @@ def _read(headers: dict[Any, Any], found: dict[str, str]) -> None:
             found[name.lower()] = last
 
 
-def http_status(result: object, trigger: Trigger) -> int | None:
-    """The status that the trigger's caller gets; None if it is no request's or the handler leaves it to the service."""
-    if not isinstance(result, dict):
-        return None
+def answered_status(result: dict[Any, Any], trigger: Trigger) -> int | None:
+    """The status that the trigger's caller gets; None if the handler leaves it to the service, or it gets none."""
     if trigger.type in _ANSWERED:
         status = result.get("statusCode")
     elif trigger.type == "cloudfront":

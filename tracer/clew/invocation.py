@@ -11,13 +11,12 @@ from opentelemetry.trace import Status, StatusCode
 
 from clew import failures
 from clew.annotations import Annotations
-from clew.batches import batch_size, failed_records
 from clew.consumed_keys import consumed_keys
-from clew.events import MAX_NAME
+from clew.events import MAX_NAME, remaining_of, text_of
 from clew.guard import Guard, pass_on_signal
-from clew.lambda_context import remaining_of, text_of
 from clew.logs import Lines
 from clew.measures import Measures, environment_once
+from clew.records import batch_size
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
 from clew.unfinished import Watch
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from clew.encoder import LogRecord
     from clew.engine import Engine
     from clew.payload import Payload
+    from clew.sampling import Sampling
 
 # Payloads of one invocation, in bytes; calls beyond are exported without theirs.
 _MAX_PAYLOADS = 2_000_000
@@ -236,6 +236,8 @@ class Invocation:
                 self.set_error(self.span, "")
         if self._batch is not None:
             with Guard("reading the result of a batch"):
+                from clew.batches import failed_records  # noqa: PLC0415  # 0.1 ms of INIT, for batches
+
                 failed = failed_records(self._batch, result, self._trigger.type)
                 if failed:
                     self.span.set_attribute("clew.batch.failed", failed)
@@ -279,17 +281,16 @@ class Invocation:
                 self._describe_result(self._result[0])
             self._result = None
         attributes: dict[str, Any] = {}
-        self._add_measures(attributes)
-        records: list[LogRecord] = []
-        dropped_records = 0
-        with Guard("taking the lines"):
-            if self.lines is not None:
-                records, dropped_records = self.lines.take()
-        kept = engine.sampling.all or self._decide(attributes)
-        if not kept:
+        if engine.sampling is not None and not self._decide(engine.sampling, attributes):
             self.span.end(self._ended)
             engine.leave_out(self)
             return
+        self._add_measures(attributes)
+        records: list[LogRecord] = []
+        dropped_records = 0
+        with Guard("taking the lines"):  # which masks them
+            if self.lines is not None:
+                records, dropped_records = self.lines.take()
         engine.delivery.drop(engine.provider.buffer.take_dropped(), dropped_records)
         lost = (engine.delivery.dropped_spans, engine.delivery.dropped_logs)
         if lost[0]:
@@ -304,13 +305,13 @@ class Invocation:
         if engine.export_now(engine.provider.buffer.take(), records, seconds):
             engine.delivery.reported(*lost)
 
-    def _decide(self, attributes: dict[str, Any]) -> bool:
+    def _decide(self, sampling: Sampling, attributes: dict[str, Any]) -> bool:
         """Whether a sampled invocation is kept; adds the share that it stands for."""
         span: Any = self.span
         told = span.attributes or {}
         kind = (self._trigger.type, self._trigger.resource, told.get("http.route"), told.get("error.type"))
         seconds = ((self._ended or self.started_ns) - self.started_ns) / 1e9
-        share = self._engine.sampling.decide(span, kind, self._engine.provider.buffer.ended, seconds)
+        share = sampling.decide(span, kind, self._engine.provider.buffer.ended, seconds)
         if share is not None:
             attributes["clew.sampling.ratio"] = share
         return share is not None

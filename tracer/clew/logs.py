@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from clew.annotations import MARK
 from clew.encoder import LogRecord
-from clew.structured_lines import read, severity_of
 
 if TYPE_CHECKING:
     import logging
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 _MAX_LINE = 16_384
 _MAX_BYTES = 1_000_000
 _UNSET_SEVERITY = 0
+# `logging`'s levels and OpenTelemetry's numbers, highest first.
+_LEVELS = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5), (1, 1))
 # Lines that no invocation runs for: of INIT, and of threads that outlive their invocation.
 _MAX_OUTSIDE = 100
 _MAX_OUTSIDE_BYTES = 65_536
@@ -172,14 +173,14 @@ class Lines:
             return
         if body[0] == "[":
             self._annotations.read(body)
-        elif (structured := read(body)) is not None:
+        elif (structured := _structured(body)) is not None:
             self._annotations.read(structured[2])
 
     def _finished(self, waiting: Waiting) -> LogRecord:
         time, severity, level, body, scope, attributes = waiting
         if not body.isascii():
             body = _readable(body)
-        if severity == _UNSET_SEVERITY and body[:1] == "{" and (structured := read(body)) is not None:
+        if severity == _UNSET_SEVERITY and body[:1] == "{" and (structured := _structured(body)) is not None:
             severity, level, _ = structured
         if self._renderer is not None:
             body = self._renderer.line(body, _MAX_LINE)
@@ -257,6 +258,20 @@ _outside = _Outside()
 keep_early_lines = _outside.begin
 outside_lines = _outside.lines
 end_of_init = _outside.end
+
+
+def severity_of(level: int) -> int:
+    """OpenTelemetry's severity number of a level of `logging`; 0 for NOTSET."""
+    for least, number in _LEVELS:
+        if level >= least:
+            return number
+    return 0
+
+
+def _structured(line: str) -> tuple[int, str, str] | None:
+    from clew.structured_lines import read  # noqa: PLC0415  # 0.1 ms of INIT, for lines that are JSON
+
+    return read(line)
 
 
 def _readable(text: str) -> str:

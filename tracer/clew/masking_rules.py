@@ -54,6 +54,3 @@ class MaskingRules:
             or "headers" in self.places
             or "headers" in self.place_keys
         )
-
-
-NO_RULES = MaskingRules()

@@ -9,12 +9,13 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
-from clew.masking_rules import NO_RULES, MaskingRules
 from clew.secrets import MASK, Secrets
 from clew.walk import Walk
 
 if TYPE_CHECKING:
     import re
+
+    from clew.masking_rules import MaskingRules
 
 # Only what a walk made goes in: plain JSON without cycles.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -60,17 +61,17 @@ class Renderer:
     `secrets` masks text that has no place of its own: lines, messages, tags.
     """
 
-    def __init__(self, rules: MaskingRules = NO_RULES, limit: int = 4096) -> None:
+    def __init__(self, rules: MaskingRules | None = None, limit: int = 4096) -> None:
         self.limit = limit
         self._rules = rules
-        self.secrets = Secrets(rules.keys, rules.keep_keys, rules.values)
+        self.secrets = Secrets() if rules is None else Secrets(rules.keys, rules.keep_keys, rules.values)
         self._places: dict[str, Secrets] = {}
 
     def render(self, value: object, place: str = "") -> Payload:
         """`value` as it may leave the process. `place` is one of `masking_rules.PLACES`, or empty for the defaults."""
         walk = self._walk(place)
         copy = walk.value(value, 0)
-        if place in self._rules.places:
+        if self._rules is not None and place in self._rules.places:
             copy = MASK  # walked all the same: the caller wants to know whether it is plain
         data = _encode(copy).encode("utf-8", "replace")
         size = max(len(data), walk.seen) if walk.stopped and copy is not MASK else len(data)
@@ -78,18 +79,18 @@ class Renderer:
 
     def _walk(self, place: str) -> Walk:
         rules = self._rules
-        if rules is NO_RULES:
+        if rules is None:
             return Walk(self.secrets, self.limit)
-        secrets = self._secrets(place)
+        secrets = self._secrets(rules, place)
         if not rules.guide(place):
             return Walk(secrets, self.limit)
         from clew.guided_walk import GuidedWalk  # noqa: PLC0415  # only where a team asks for it
 
-        return GuidedWalk(secrets, self.limit, rules, self._secrets("headers", place), rules.paths.get(place, ()))
+        header_secrets = self._secrets(rules, "headers", place)
+        return GuidedWalk(secrets, self.limit, rules, header_secrets, rules.paths.get(place, ()))
 
-    def _secrets(self, *places: str) -> Secrets:
+    def _secrets(self, rules: MaskingRules, *places: str) -> Secrets:
         """What judges keys in these places: the patterns of each add to those for all."""
-        rules = self._rules
         names = [place for place in places if place in rules.place_keys]
         if not names:
             return self.secrets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clew.events import mapping, text
+from clew.events import mapping, plain, text
 
 TYPES = {
     "aws:s3": "s3",
@@ -53,6 +53,15 @@ def records_of(event: object) -> list[Any]:
         if isinstance(records, list):
             return records
     return []
+
+
+# Triggers that deliver batches.
+_SIZED = frozenset({"sqs", "kinesis", "dynamodb", "kafka", "mq", "documentdb"})
+
+
+def batch_size(event: object, type: str) -> int | None:
+    """How many records the event has; None for triggers that deliver no batches. `type` is the trigger's."""
+    return len(records_of(plain(event))) if type in _SIZED else None
 
 
 def sequence_number(record: dict[str, Any]) -> str:

@@ -20,10 +20,9 @@ _TELLING = ("clew.batch.failed", "clew.call.failed_entries")
 
 
 class Sampling:
-    """One per process. `ratio` is the share of invocations that are kept anyway, `slow` is seconds."""
+    """One per process, where not all are kept. `ratio` is the share of those kept anyway, `slow` is seconds."""
 
     def __init__(self, ratio: float, slow: float) -> None:
-        self.all = ratio >= 1
         self._ratio = ratio
         self._slow = slow
         # The same bits as OpenTelemetry's TraceIdRatioBased: W3C says that these are random.
@@ -32,7 +31,7 @@ class Sampling:
 
     def certain(self, trace_id: int, seconds: float) -> bool:
         """Whether an invocation that has run for so long will be kept, however it ends."""
-        return self.all or seconds >= self._slow or (trace_id & _LOW_BITS) < self._bound
+        return seconds >= self._slow or (trace_id & _LOW_BITS) < self._bound
 
     def decide(self, span: Any, kind: tuple[object, ...], spans: Iterable[Any], seconds: float) -> float | None:
         """The share that an ended invocation stands for: 1 if it is kept for what it is; None if it is left out.

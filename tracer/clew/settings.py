@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from clew.masking_rules import NO_RULES, MaskingRules
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from dataclasses import dataclass
     from dataclasses import replace as replace  # noqa: PLC0414  # for others
+
+    from clew.masking_rules import MaskingRules
 else:
     # What is read here is checked as dataclasses are, but made without: compiling the methods that nobody calls takes
     # 1.7 ms of INIT.
@@ -114,7 +114,7 @@ class Settings:
     capture_locals: bool
     payload_limit: int
     payload_limit_on_error: int
-    masking: MaskingRules
+    masking: MaskingRules | None
     capture_logs: bool
     max_spans: int
     max_log_records: int
@@ -249,10 +249,10 @@ class _Reader:
             pairs[key.lower() if lower else key] = value
         return pairs
 
-    def masking(self) -> MaskingRules:
+    def masking(self) -> MaskingRules | None:
         given = {name: value for name in MASKING if (value := self.text(name)) is not None}
         if not given:
-            return NO_RULES
+            return None
         from clew.masking_reader import read_rules  # noqa: PLC0415  # not of use to most functions
 
         return read_rules(given, self.reject)

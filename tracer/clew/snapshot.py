@@ -1,7 +1,7 @@
 """SnapStart: what must not be in the snapshot, and what is done when one is restored.
 
 Ids come from the system's randomness and times from its clock whenever they are needed (`clew.provider`); what would
-be wrong after a restore are connections, and how long ago something was.
+be wrong after a restore are connections, and how long ago something was. Imported where there will be a snapshot.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING
 from clew.guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from clew.engine import Engine
 
 
-def watch(engine: Engine, environ: Mapping[str, str]) -> None:
-    """Register with Lambda's hooks, where there will be a snapshot and AWS's package for them is there."""
-    if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
-        return
+def watch(engine: Engine) -> None:
+    """Register with Lambda's hooks, if AWS's package for them is there."""
     try:
         from snapshot_restore_py import (  # type: ignore[import-untyped, import-not-found, unused-ignore]  # noqa: PLC0415
             register_after_restore,

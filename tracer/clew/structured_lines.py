@@ -1,4 +1,4 @@
-"""Log lines that are JSON objects: what they say of their level and message.
+"""Log lines that are JSON objects: what they say of their level and message. Imported with the first of them.
 
 Loggers agree on no names. Known here are those of Lambda's own format, Powertools, python-json-logger, structlog,
 loguru (whose `serialize` puts all of it under `record`), Elastic's and Google's.
@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from clew.guard import pass_on_signal
+from clew.logs import severity_of
 
 # Longer lines are not looked into: parsing one takes 1 ms.
 _MAX_PARSED = 131_072
@@ -21,17 +22,7 @@ _SEVERITIES = {
     "trace": 1, "debug": 5, "info": 9, "information": 9, "success": 10, "notice": 10, "warn": 13, "warning": 13,
     "error": 17, "err": 17, "exception": 17, "critical": 21, "fatal": 21, "alert": 21, "emergency": 21,
 }  # fmt: skip
-# `logging`'s levels and OpenTelemetry's numbers, highest first.
-_LEVELS = ((50, 21), (40, 17), (30, 13), (20, 9), (10, 5), (1, 1))
 _NAMES = {50: "CRITICAL", 40: "ERROR", 30: "WARNING", 20: "INFO", 10: "DEBUG"}
-
-
-def severity_of(level: int) -> int:
-    """OpenTelemetry's severity number of a level of `logging`; 0 for NOTSET."""
-    for least, number in _LEVELS:
-        if level >= least:
-            return number
-    return 0
 
 
 def read(line: str) -> tuple[int, str, str] | None:

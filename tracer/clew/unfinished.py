@@ -72,7 +72,8 @@ class Watch:
                 self._checkpoint = now + self._interval
                 state = self._state()
                 # What may be left out in the end must not be there in part.
-                kept = self._engine.sampling.certain(self._invocation.trace_id, now - self._began)
+                sampling = self._engine.sampling
+                kept = sampling is None or sampling.certain(self._invocation.trace_id, now - self._began)
                 new = state != self._exported or (self._invocation.lines is not None and self._invocation.lines.records)
                 if new and kept and self._export(self._expiry - now, expired=False):
                     self._exported = state
