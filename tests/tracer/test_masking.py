@@ -194,6 +194,11 @@ class NamedText(str, Enum):  # noqa: UP042  # StrEnum is not in Python 3.10
         f"Cookie: a=1; sid={SECRET}",
         f"<db><user>a</user><password>{SECRET}</password></db>",
         f"<ns:Password kind='x'><![CDATA[{SECRET}]]>",
+        f'form-data; name="a"\r\n\r\n1\r\n--B\r\nX: form-data; name="password"\r\n\r\n{SECRET}\r\n--B--',
+        f'form-data; filename="a"; name="db_password"\nContent-Type: text/plain\n\nline\n{SECRET}',
+        str({"body": f'form-data; name="password"\r\n\r\n{SECRET}\r\n--B--'}),
+        f'{{"password": "{SECRET}", "password": null}}',
+        f'{{"note": "Bearer {SECRET}1", "note": "x"}}',
         "x" * 200 + f"_password={SECRET}",
     ],
 )
@@ -204,6 +209,28 @@ def test_secrets_in_text(text: str) -> None:
     assert SECRET not in rendered
     assert rendered.startswith('"before ')
     assert "****" in rendered
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"password": "{SECRET}", "password": null}}',
+        f'{{"a": [{{"note": "Bearer {SECRET}1", "note": "x"}}]}}',
+    ],
+)
+def test_a_key_that_is_there_twice(text: str) -> None:
+    """Python's JSON keeps the last of its values, the text has both."""
+    assert SECRET not in Renderer().render({"body": text}).cut(2048)
+    assert SECRET not in Renderer().line(text, 2048)
+
+
+def test_keys_that_anyone_may_send_take_no_memory() -> None:
+    """What is remembered of keys is bounded in bytes, not only in number."""
+    renderer = Renderer()
+    for number in range(50):
+        renderer.render({f"{number}{'x' * 100_000}": 1})
+
+    assert sum(map(len, renderer.secrets._known)) < 10_000
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from clew.payload import Renderer
+from clew.secret_values import Inside
 from tests.tracer.planted_secrets import encoded
 
 BASE64 = {"isBase64Encoded": True}
@@ -133,6 +134,20 @@ def test_compressed_base64_is_inflated_within_bounds() -> None:
         shown = Renderer().render({"data": data, "recordId": "1"}).cut(999)
         assert json.loads(shown)["data"] == f"[base64: {len(data)} characters]"
     assert "****" in Renderer().line(f"got {bomb}", 99_999)
+
+
+def test_packed_text_in_packed_text_is_looked_into_once() -> None:
+    """Bounds that held for each level alone let 2 kB take a minute, in which no other thread ran."""
+    piece = "a=%41"
+    for many in (1, 20, 14, 10, 8, 7, 6):
+        text = " ".join([piece] * many)
+        piece = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    inside = Inside()
+    secrets = Renderer().secrets
+
+    assert "****" in secrets.masked_text(f"got {text}", inside)
+    assert inside.decoded <= 16_384
+    assert inside.depth == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
+    from clew.secret_values import Inside
     from clew.secrets import Secrets
 
 _MAX_ROUNDS = 4  # of encoding what is encoded
@@ -20,7 +21,7 @@ _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&"}
 _UNICODE = re.compile(r"\\+u00([0-9A-Fa-f]{2})")
 
 
-def masked_escapes(text: str, secrets: Secrets, depth: int) -> str:
+def masked_escapes(text: str, secrets: Secrets, inside: Inside | None) -> str:
     """The text, as it reads without its escapes if a secret shows then; the same object if none does."""
     plain = text
     for _ in range(_MAX_ROUNDS):
@@ -33,7 +34,7 @@ def masked_escapes(text: str, secrets: Secrets, depth: int) -> str:
             plain = _without_unicode(plain)
         if plain == before:
             break
-    masked = secrets.masked_text(plain, depth, plain=True)
+    masked = secrets.masked_text(plain, inside, plain=True)
     # What is masked already stays so in `plain`: no difference means that the escapes hid nothing.
     return text if masked == plain else masked
 

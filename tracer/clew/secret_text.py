@@ -44,6 +44,13 @@ _OPTION = re.compile(r"(?<![\w\-])-{1,2}([A-Za-z][\w.\-]{0,127})[ \t]+(?![\s\-])
 # `["password", "x"]` and `(b'password', b'x')`.
 _ITEM = re.compile(r"""(?:[\[(]\s*[bu]?\\*["']|["']-{1,2})([\w .\-/]{1,128})\\*["']\s*,\s*""")
 _CREDENTIALS = re.compile(r"\b(bearer|basic)(\s{1,8}|\+|:)([\w\-.~+/]{8,}=*)", re.IGNORECASE)
+# A field of a form that came in parts; its name is a header of its part. Also as Python or JSON writes newlines.
+_NEWLINE = r"(?:\r?\n|(?:\\r)?\\n)"
+_PART = re.compile(
+    rf"""(form-data;[^\r\n\\]{{0,200}}?\bname=\\*["']?([^"'\\;\r\n]{{1,128}})[^\r\n]{{0,300}}?{_NEWLINE}"""
+    rf"""(?:[^\r\n\\]{{1,300}}{_NEWLINE}){{0,8}}{_NEWLINE}).*?(?={_NEWLINE}--|\Z)""",
+    re.IGNORECASE | re.DOTALL,
+)
 _PLAIN_WORD = re.compile(r"[A-Za-z]?[a-z]{0,19}|[A-Z]{1,19}")
 
 
@@ -51,6 +58,8 @@ def masked_pairs(text: str, secrets: Secrets) -> str:
     """The text without the values whose keys name a secret."""
     if ">" in text:
         text = _ELEMENT.sub(lambda found: _masked_element(found, secrets), text)
+    if "form-data" in text:
+        text = _PART.sub(lambda found: f"{found[1]}{MASK}" if secrets.named_by(found[2]) else found[0], text)
     if "=" in text or ":" in text:
         text = _Pairs(secrets).masked(text)
     if "-" in text and " " in text:

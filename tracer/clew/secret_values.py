@@ -40,7 +40,7 @@ _SEGMENTS = re.compile(r"[\w\-]{6,}={0,2}(?:\.[\w\-]*={0,2}){1,4}")
 _SECRET_KEY = re.compile(
     r"(?<![A-Za-z0-9+/=])(?=[^\s]{0,39}[A-Z])(?=[^\s]{0,39}[a-z])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])"
 )
-# What of base64 is looked into in one text: pieces, and characters that they hold.
+# What of base64 is looked into in one text, and in what that holds: pieces, and characters that they hold.
 _MAX_PIECES = 64
 _MAX_DECODED = 16_384
 _MAX_DEPTH = 6
@@ -63,7 +63,19 @@ _ISSUERS = {
 }
 
 
-def masked_values(text: str, secrets: Secrets, depth: int) -> str:
+class Inside:
+    """What has been spent on base64 of one text: however it is nested, all of it together is bounded.
+
+    Were each level bounded alone, 2 kB of packed text could take a minute.
+    """
+
+    __slots__ = ("decoded", "depth", "pieces")
+
+    def __init__(self) -> None:
+        self.depth = self.pieces = self.decoded = 0
+
+
+def masked_values(text: str, secrets: Secrets, inside: Inside | None) -> str:
     """The text without what looks like a secret."""
     masked = text
     if "-----BEGIN" in masked:
@@ -74,7 +86,7 @@ def masked_values(text: str, secrets: Secrets, depth: int) -> str:
     if "hooks.slack.com/" in masked:
         masked = _WEBHOOK.sub(rf"\1{MASK}", masked)
     if "eyJ" in masked or "ewog" in masked or "W3si" in masked or "H4sI" in masked:
-        masked = _Encoded(secrets, depth).masked(masked)
+        masked = _Encoded(secrets, inside or Inside()).masked(masked)
     return _CARD.sub(_masked_card, masked)
 
 
@@ -101,11 +113,9 @@ def _masked_card(found: re.Match[str]) -> str:
 class _Encoded:
     """JWTs and JSON in base64 within a text."""
 
-    def __init__(self, secrets: Secrets, depth: int) -> None:
+    def __init__(self, secrets: Secrets, inside: Inside) -> None:
         self._secrets = secrets
-        self._depth = depth
-        self._pieces = 0
-        self._decoded = 0
+        self._inside = inside
 
     def masked(self, text: str) -> str:
         return _ENCODED.sub(self._replacement, text)
@@ -118,13 +128,16 @@ class _Encoded:
                 end = content[token.end() :]
                 return MASK + end
             content = content.rstrip(".")
-        room = _MAX_DECODED - self._decoded
-        self._pieces += 1
-        if self._depth >= _MAX_DEPTH or self._pieces > _MAX_PIECES or len(content) > room * 4 // 3:
+        spent = self._inside
+        room = _MAX_DECODED - spent.decoded
+        spent.pieces += 1
+        if spent.depth >= _MAX_DEPTH or spent.pieces > _MAX_PIECES or len(content) > room * 4 // 3:
             return MASK  # looking into it would cost too much
         inside = decoded(content, room)
         if inside is None:
             return MASK if content.startswith("H4sI") else found[0]
-        self._decoded += len(inside.text)
-        shown = self._secrets.masked_text(inside.text, self._depth + 1)
+        spent.decoded += len(inside.text)
+        spent.depth += 1
+        shown = self._secrets.masked_text(inside.text, spent)
+        spent.depth -= 1
         return found[0] if shown == inside.text else f"[{inside.form}] {shown}"

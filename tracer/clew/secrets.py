@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clew.secret_values import Inside
+
 MASK = "****"
 # Fields whose value names what the value of another is: `{"Name": "password", "Value": "…"}`.
 NAMES = frozenset({"Name", "name", "Key", "key", "ParameterKey"})
 VALUES = frozenset({"Value", "value", "ParameterValue", "StringValue", "stringValue", "Values", "values"})
 _MAX_REMEMBERED = 4096
+_MAX_KEY = 256
 # Texts that hold no secret, remembered up to this length: half of an event's strings come with every event, and looking
 # one up takes 0.05 µs, searching it 0.5 to 2.
 MAX_HARMLESS = 64
@@ -85,12 +88,13 @@ class Secrets:
         known = self._known.get(key)
         if known is None:
             known = self._judge(key)
-            if len(self._known) < _MAX_REMEMBERED:
+            # Not a long one: whoever may send the function JSON could fill its memory with them.
+            if len(self._known) < _MAX_REMEMBERED and len(key) <= _MAX_KEY:
                 self._known[key] = known
         return known
 
     def _judge(self, key: str) -> bool:
-        if len(key) > 256:
+        if len(key) > _MAX_KEY:
             return True  # no name of a field; what it is cannot be told cheaply
         if any(pattern.search(key) for pattern in self._mask_keys):
             return True
@@ -105,11 +109,11 @@ class Secrets:
             self.harmless.clear()
         self.harmless.add(text)
 
-    def masked_text(self, text: str, depth: int = 0, *, plain: bool = False) -> str:
+    def masked_text(self, text: str, inside: Inside | None = None, *, plain: bool = False) -> str:
         """The text without the values of keys that name a secret, without passwords in addresses, and without what
         looks like a secret by itself. The same object if it holds none.
 
-        `depth`: how often it was in base64. `plain`: no escapes are left in it.
+        `inside`: of what was in base64, what that has cost. `plain`: no escapes are left in it.
         """
         given = text
         if self.values:
@@ -119,7 +123,7 @@ class Secrets:
         if size >= _MIN_CARD and (_DIGITS.search(text) or (size >= _MIN_TOKEN and _may_hold_token(text))):
             from clew.secret_values import masked_values  # noqa: PLC0415  # 2 ms of patterns, rarely needed
 
-            text = masked_values(text, self, depth)
+            text = masked_values(text, self, inside)
         if (
             "=" in text or ":" in text or " " in text or ">" in text or "," in text
         ) and (self._mask_keys or _may_hold_key(text.lower())):  # fmt: skip
@@ -131,7 +135,7 @@ class Secrets:
         if not plain and ("%" in text or "&" in text or "\\u" in text) and _escaped().search(text):
             from clew.escaped_text import masked_escapes  # noqa: PLC0415  # the same
 
-            text = masked_escapes(text, self, depth)
+            text = masked_escapes(text, self, inside)
         return given if text == given else text
 
 

@@ -32,6 +32,17 @@ _MIN_ENCODED = 12
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of a key that is there twice Python would keep one value, and the text shows both."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object).decode
+
+
 class Walk:
     """Masks by keys and by what values look like."""
 
@@ -229,7 +240,7 @@ class Walk:
             return f"[JSON of {size} characters, not looked into]"
         self.parsed += size
         try:
-            value = json.loads(text)
+            value = _decode(text)
         except (ValueError, RecursionError) as error:
             pass_on_signal(error)
             return None
@@ -267,7 +278,7 @@ class Walk:
         size = len(content)
         from clew.base64_text import decoded, is_base64  # noqa: PLC0415  # rarely needed
 
-        if not known and not is_base64(content):
+        if not known and not is_base64(content[:MAX_PARSED]):
             return None
         found = None
         costly = self.parsed + size > MAX_PARSED or depth >= MAX_DEPTH
