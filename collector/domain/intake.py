@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -40,7 +39,6 @@ FUTURE_NS = 86_400_000_000_000  # a sender's clock may be a day ahead, no more
 # Longer durations count as this long, the last bucket of the histograms. An invocation ends after 15 minutes; without
 # a bound 25,000 spans that claim to have begun in 2015 would overflow a sum of microseconds.
 MAX_DURATION_NS = 86_400_000_000_000
-_MAX_CACHED_RESOURCE = 4_096  # bytes
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _REPORT_ATTRIBUTES = frozenset({"faas.invocation_id", "clew.invocation.start"})
 _NO_LINE = "each needs a trace id of 16 bytes and a time since 2015"
@@ -178,14 +176,7 @@ def _processes(request: ExportTraceServiceRequest) -> Iterator[tuple[Resource, l
 
 
 def _read_resource(resource: Resource) -> Mapping[str, Value]:
-    if resource.ByteSize() > _MAX_CACHED_RESOURCE:
-        return pick_attributes(resource.attributes, RESOURCE_ATTRIBUTES)
-    return _read_resource_bytes(resource.SerializeToString())
-
-
-@lru_cache(maxsize=1024)  # a process sends the same resource with every export: 1 µs instead of 6
-def _read_resource_bytes(resource: bytes) -> Mapping[str, Value]:
-    return pick_attributes(Resource.FromString(resource).attributes, RESOURCE_ATTRIBUTES)
+    return pick_attributes(resource.attributes, RESOURCE_ATTRIBUTES)
 
 
 def _read_span(span: trace_pb2.Span, latest_ns: int) -> SpanFacts | str:
@@ -202,19 +193,20 @@ def _read_span(span: trace_pb2.Span, latest_ns: int) -> SpanFacts | str:
     kind = span.kind
     # Only invocations have tags, and calls are most of the spans.
     attributes = pick_attributes(span.attributes, SPAN_ATTRIBUTES, TAG_PREFIX if kind != CLIENT else None)
+    # By position, which takes half the time that names take.
     return SpanFacts(
-        span=span,
-        trace_id=trace_id,
-        span_id=span_id,
-        number=span_number(span_id),
-        parent_id=b"" if parent_id == _NO_SPAN else parent_id,
-        kind=kind,
-        name=text(span.name),
-        started_ns=started_ns,
-        duration_ns=min(max(0, ended_ns - started_ns), MAX_DURATION_NS),
-        failed=span.status.code == STATUS_ERROR,
-        finished=not flag(attributes.get("clew.unfinished")),
-        attributes=attributes,
+        span,
+        trace_id,
+        span_id,
+        span_number(span_id),
+        b"" if parent_id == _NO_SPAN else parent_id,
+        kind,
+        text(span.name),
+        started_ns,
+        min(max(0, ended_ns - started_ns), MAX_DURATION_NS),
+        span.status.code == STATUS_ERROR,
+        "clew.unfinished" not in attributes or not flag(attributes["clew.unfinished"]),
+        attributes,
     )
 
 

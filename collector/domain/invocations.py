@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from collector.domain import calls as call_targets
 from collector.domain import issues
@@ -64,6 +65,7 @@ SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
     "faas.invocation_id",
     "faas.trigger",
 }
+_FEW_CALLS = 32  # longer lists are not remembered
 _OUTGOING = frozenset({CLIENT, PRODUCER})
 _INCOMING = frozenset({SERVER, CONSUMER})
 _NO_TRIGGER = Trigger("", None)  # what would have been invoked is not known before the handler runs
@@ -144,20 +146,22 @@ def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function) ->
         if item.owner is not None:
             item.owner.calls.append(item)
         facts.resources.append(item.target.resource)
+        # By position, which takes two thirds of the time that names take; most rows are calls.
         facts.calls.append(
             Call(
-                started_ns=item.started_ns,
-                span_id=item.number,
-                trace_id=item.trace_id,
-                function_id=function.id,
-                resource_id=item.target.resource.id,
-                operation=item.target.operation,
-                duration_ns=item.duration_ns,
-                finished=item.finished,
-                error_type=call_error(item),
+                item.started_ns,
+                item.number,
+                item.trace_id,
+                function.id,
+                item.target.resource.id,
+                item.target.operation,
+                item.duration_ns,
+                item.finished,
+                call_error(item) if item.failed or not item.finished else None,
             )
         )
-        _read_link_keys(facts, item, Side.PRODUCED)
+        if "clew.link.keys" in item.attributes:
+            _read_link_keys(facts, item, Side.PRODUCED)
 
 
 def _read_invocation(
@@ -212,7 +216,7 @@ def _read_invocation(
             trigger_resource_id=trigger.resource.id if trigger.resource is not None else None,
             services=_services(item),
             calls=len(item.calls),
-            call_errors=sum((call.failed or not call.finished) and call_error(call) is not None for call in item.calls),
+            call_errors=_errors(item.calls),
             initialization=initialization,
             architecture=function.architecture,
             reported_issues=reported_issues,
@@ -263,13 +267,22 @@ def _init_ns(attributes: Mapping[str, Value]) -> int | None:
     return round(milliseconds * 1_000_000)
 
 
+def _errors(calls: Iterable[SpanFacts]) -> int:
+    failed = [call for call in calls if call.failed or not call.finished]  # nearly always none
+    return sum(call_error(call) is not None for call in failed)
+
+
 def _services(item: SpanFacts) -> str:
     """`s3 2,transcribe 1`: most called first, then by name."""
+    called = tuple([call.target.resource.service for call in item.calls if call.target is not None])
+    return _list_services(called) if len(called) <= _FEW_CALLS else _list_services.__wrapped__(called)
+
+
+@lru_cache(maxsize=512)  # 100 ns instead of 3 µs: a function mostly calls what it called before
+def _list_services(called: tuple[str, ...]) -> str:
     counts: dict[str, int] = {}  # Counter takes three times as long
-    for call in item.calls:
-        if call.target is not None:
-            service = call.target.resource.service
-            counts[service] = counts.get(service, 0) + 1
+    for service in called:
+        counts[service] = counts.get(service, 0) + 1
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return ",".join(f"{service} {count}" for service, count in ordered[:32])
 

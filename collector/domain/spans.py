@@ -77,7 +77,7 @@ def read_value(value: AnyValue, depth: int = 0) -> Value:
     if which == "array_value":
         if depth >= MAX_DEPTH:
             return None
-        return [read_value(item, depth + 1) for item in value.array_value.values]
+        return [item.string_value or read_value(item, depth + 1) for item in value.array_value.values]
     if which == "kvlist_value":
         if depth >= MAX_DEPTH:
             return None

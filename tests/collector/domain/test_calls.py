@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.domain.calls import ATTRIBUTES, describe_call, make_resource, resource_from_arn, service_name
+from collector.domain.calls import ATTRIBUTES, _known, describe_call, make_resource, resource_from_arn, service_name
 from collector.domain.spans import Value
 from tests.collector.domain.test_values import VALUES
 
@@ -312,3 +312,20 @@ def test_whatever_the_attributes_nothing_raises(name: str, attributes: dict[str,
         assert len(found.operation) <= 128
         assert not {" ", ","} & set(found.resource.service)
         assert "\x00" not in found.resource.name + found.operation + found.resource.service + (found.resource.arn or "")
+
+
+def test_what_is_remembered_answers_for_the_same_words_alone() -> None:
+    """A value of another type that is equal as a key (1 and True) is another value, whichever came first."""
+    for named, expected in ((1, "1"), (True, ""), ("1", "1"), (1.0, ""), (1, "1"), (["1"], "")):
+        attributes: dict[str, Value] = {**TRACER, "rpc.method": "S3/GetObject", "clew.resource.name": named}
+        assert ("s3", "", expected, "GetObject") == target("S3.GetObject", attributes)
+        assert ("s3", "", expected, "GetObject") == target("S3.GetObject", attributes)
+
+
+def test_long_names_are_not_remembered() -> None:
+    """What a sender makes up may not stay in memory."""
+    _known.clear()
+
+    target("S3.GetObject", {**TRACER, "rpc.method": "S3/GetObject", "clew.resource.name": "x" * 2_000})
+
+    assert {} == _known

@@ -126,3 +126,11 @@ def test_a_timeout_is_at_most_lambdas() -> None:
     """A timeout that cannot be does not overflow its column or become a price."""
     assert describe_function(described(), {"clew.lambda.timeout": 2**62}, 0).timeout_ms == 900_000
     assert describe_function(described(), {"clew.lambda.timeout": "3000"}, 0).timeout_ms == 3_000
+
+
+def test_what_is_remembered_answers_for_the_same_words_alone() -> None:
+    """A value of another type that is equal as a key (1 and True) is another value, whichever came first."""
+    for account, expected in ((1, "1"), (True, ""), (1, "1"), (1.0, ""), (["1"], "")):
+        attributes: dict[str, Value] = {"faas.name": "f", "cloud.platform": "aws_lambda", "cloud.account.id": account}
+        assert expected == describe_function(attributes, {}, 17).account
+        assert expected == describe_function(attributes, {}, 17).account
