@@ -53,6 +53,49 @@ def test_printed_and_logged_lines_arrive_once_in_order(sink: Sink, trace: Any) -
     assert {record.span_id for record in sink.records()} == {span.span_id}
 
 
+def test_a_line_of_many_pieces_costs_no_more_for_each(sink: Sink, trace: Any) -> None:
+    """At a millisecond for each of them these dots would take minutes."""
+
+    def handler(event: Any, context: Any) -> None:
+        for _ in range(200_000):
+            sys.stdout.write(".")
+        sys.stdout.write("\nnext\n")
+
+    trace(handler)({}, None)
+
+    (dots, following) = sink.lines()
+    assert dots.startswith("." * 16_000)
+    assert len(dots) < 20_000
+    assert following == "next"
+
+
+def test_what_a_handlers_filter_takes_out_of_a_record_is_not_exported(sink: Sink, trace: Any) -> None:
+    """What went wrong is, as long as the record told it when it was logged."""
+
+    class Redacting(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            record.msg, record.args = "ssn is gone", ()
+            record.exc_info = None
+            return True
+
+    logger = logging.getLogger("redacting")
+    own = logging.StreamHandler(io.StringIO())
+    own.addFilter(Redacting())
+    logger.addHandler(own)
+
+    def handler(event: Any, context: Any) -> None:
+        try:
+            int("why")
+        except ValueError:
+            logger.exception("ssn is %s", "078-05-1120")
+
+    trace(handler)({}, None)
+
+    (record,) = sink.records()
+    assert record.body.string_value == "ssn is gone"
+    assert attributes(record)["exception.type"] == "ValueError"
+
+
 def test_a_logged_exception_has_its_stack(sink: Sink, trace: Any) -> None:
     """`logging.exception` keeps type, message and stack beside the line."""
 

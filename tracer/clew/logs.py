@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Waiting = list[Any]
 
 _MAX_LINE = 16_384
+_MAX_PIECES = 64
 _MAX_BYTES = 1_000_000
 _UNSET_SEVERITY = 0
 # `logging`'s levels and OpenTelemetry's numbers, highest first.
@@ -78,7 +79,10 @@ class Lines:
         if "\n" not in text:
             if not pieces:
                 self._partial[key] = [text]
-            elif sum(map(len, pieces)) < _MAX_LINE:
+                return
+            if len(pieces) >= _MAX_PIECES:
+                pieces[:] = ["".join(pieces)]  # adding up 16,000 dots for the next one takes a millisecond
+            if sum(map(len, pieces)) < _MAX_LINE:
                 pieces.append(text)
             return
         first, *rest = text.split("\n")
@@ -91,10 +95,9 @@ class Lines:
         """The same for bytes. What is no UTF-8, or is only a part of a character yet, is told when its line ends."""
         self.printed(stream, data.decode("utf-8", "surrogateescape"))
 
-    def logged(self, record: logging.LogRecord) -> Waiting | None:
+    def logged(self, record: logging.LogRecord, error: BaseException | None) -> Waiting | None:
         """Take a record of `logging`. What is returned `as_written` takes, if a handler writes the record as JSON."""
         attributes: Mapping[str, object] = {}
-        error = record.exc_info[1] if record.exc_info else None
         if error is not None and self._renderer is not None:
             from clew.failures import exception_attributes  # noqa: PLC0415  # only where something failed
 

@@ -245,20 +245,24 @@ def _capture_logging() -> None:
             original(self, record)
             return
         mute.on = True
-        lines = waiting = None
+        lines = error = None
         try:
             with guard("capturing a log record"):
                 lines = lines_now()
                 if lines is not None:
-                    waiting = lines.logged(record)
                     mute.written = []
+                    # Now: a formatter may take it off the record.
+                    error = record.exc_info[1] if record.exc_info else None
             original(self, record)
         finally:
             mute.on = False
             texts, mute.written = mute.written, None
-            if waiting is not None and texts:
+            if lines is not None:
+                # After the handlers, whose filters may take a secret out of the record.
                 with guard("capturing a log record"):
-                    lines.as_written(waiting, texts)  # type: ignore[union-attr]  # there are some
+                    waiting = lines.logged(record, error)
+                    if waiting is not None and texts:
+                        lines.as_written(waiting, texts)
 
     # logging leaves the frames of its own file out of what it says of a record, its caller and its call stack.
     callHandlers.__code__ = callHandlers.__code__.replace(co_filename=original.__code__.co_filename)
