@@ -76,6 +76,10 @@ def test_what_the_handler_writes_on_our_span_is_masked(sink: Sink, trace: Any) -
         span.set_attribute("user.token", SECRET)
         span.set_attribute("note", f"password={SECRET}")
         span.record_exception(ValueError(f"password={SECRET}"))
+        span.add_event("exception", {"exception.message": f"password={SECRET}"})
+        for name in ("error.message", "messaging.body", "rpc.request", "cloud.note", "aws.note"):
+            span.set_attribute(name, f"password={SECRET}")
+        span.set_attribute("aws.secret_access_key", SECRET)
         return 1
 
     trace(handler)({"rawPath": f"/reset/token={SECRET}", "requestContext": {"http": {"method": "GET"}}}, None)
@@ -86,6 +90,26 @@ def test_what_the_handler_writes_on_our_span_is_masked(sink: Sink, trace: Any) -
     assert attributes(span)["note"] == "password=****"
     assert attributes(span.events[0])["exception.message"] == "password=****"
     assert attributes(span)["faas.trigger"]
+
+
+def test_a_status_and_a_name_that_the_handler_gives_our_span_are_masked(sink: Sink, trace: Any) -> None:
+    """Also where it writes nothing else."""
+
+    def handler(event: Any, context: object) -> None:
+        span = otel.get_current_span()
+        if event["name"]:
+            span.update_name(f"login password={SECRET}")
+        else:
+            span.set_status(otel.Status(otel.StatusCode.ERROR, f"password={SECRET}"))
+
+    trace(handler)({"name": True}, None)
+    trace(handler)({"name": False}, None)
+
+    assert not any(SECRET.encode() in one.body for one in sink.received)
+    assert [(span.name.startswith("login"), span.status.message) for span in sink.spans()] == [
+        (True, ""),
+        (False, "password=****"),
+    ]
 
 
 def test_an_error_while_a_span_is_masked_leaves_nothing_of_it(

@@ -31,20 +31,26 @@ _OUR_NAMES = frozenset({
     "clew.response", "clew.resource.name", "clew.resource.arn", "clew.link.keys", "faas.trigger", "faas.coldstart",
     "faas.invocation_id", "aws.lambda.invoked_arn", "cloud.resource_id", "cloud.account.id", "clew.trigger.type",
     "clew.trigger.resource", "clew.event", "clew.return_value", "clew.lambda.timeout", "clew.lambda.cpu_time",
-    "clew.lambda.max_memory_used", "clew.lambda.tmp_used", "clew.batch.size",
+    "clew.lambda.max_memory_used", "clew.lambda.tmp_used", "clew.batch.size", "error.type", "messaging.system",
+    "messaging.destination.name", "faas.invoked_name", "faas.invoked_provider", "faas.invoked_region",
+    "aws.extended_request_id", "aws.dynamodb.table_names", "aws.kinesis.stream_name", "aws.sns.topic.arn",
+    "aws.sqs.queue.url", "aws.secretsmanager.secret.arn", "aws.step_functions.state_machine.arn",
 })  # fmt: skip
-_OUR_PREFIXES = ("clew.", "faas.", "aws.", "cloud.", "rpc.", "messaging.", "error.")
 
 
 def is_our_name(name: str) -> bool:
     """Whether an attribute of that name, on one of our spans, is the tracer's."""
-    return name in _OUR_NAMES or name.startswith(_OUR_PREFIXES)
+    return name in _OUR_NAMES or name.startswith("clew.")
 
 
 def _is_ours(span: ReadableSpan) -> bool:
-    """Whether the tracer wrote all that is on the span, which is told in 2 µs. No for one with events of any kind."""
+    """Whether the tracer wrote all that is on the span, which is told in 2 µs. No for one that tells of a failure or has
+    a name that is none of ours: both may be the handler's.
+    """
     scope = span.instrumentation_scope
-    if scope is None or scope.name != OURS or span.events:
+    if scope is None or scope.name != OURS or span.events or span.status.description:
+        return False
+    if "=" in span.name or ":" in span.name:
         return False
     names = span.attributes or {}
     return (_OUR_NAMES.issuperset(names) or all(map(is_our_name, names))) and not any(

@@ -27,6 +27,9 @@ _MAX_VALUE = 16_384
 # what a collector takes in one request.
 _MAX_TEXT = 2_000_000
 _MAX_SHORT = 256
+# A handler may add events that are called like ours.
+_OUR_EVENTS = frozenset({"exception", "clew.issue"})
+_OUR_LONG = frozenset({"exception.stacktrace", "clew.exception.frames"})
 _KEY_KINDS = frozenset({"api", "access", "secret", "private", "encryption", "signing"})
 
 
@@ -57,10 +60,8 @@ class SpanMask:
         attributes = self._attributes(span.attributes or {}, ours=ours)
         events = [self._event(event, ours=ours) for event in span.events]
         links = [self._link(link) for link in span.links]
-        name, description = span.name, span.status.description
-        if not ours:
-            name = self._text(name)
-            description = description and self._text(description)
+        name, description = self._text(span.name), span.status.description
+        description = description and self._text(description)
         if (
             attributes is None
             and name is span.name
@@ -75,13 +76,20 @@ class SpanMask:
             shown.dropped = span.dropped_attributes
         return _copied(span, name, shown, events, links, Status(span.status.status_code, description))
 
-    def _attributes(self, attributes: Mapping[str, Any], *, ours: bool = False) -> dict[str, Any] | None:
-        """The attributes but for their secrets; None if they hold none."""
+    def _attributes(
+        self, attributes: Mapping[str, Any], *, ours: bool = False, stacks: bool = False
+    ) -> dict[str, Any] | None:
+        """The attributes but for their secrets; None if they hold none.
+
+        `stacks`: of an event that may be ours, in which what is too long for others was masked and cut before.
+        """
         changed: dict[str, Any] = {}
         for name in attributes:
             if ours and is_our_name(name):
                 continue
             value = attributes[name]
+            if stacks and name in _OUR_LONG and isinstance(value, str) and len(value) > _MAX_VALUE:
+                continue
             shown = self._value(name, value)
             if shown is not value:
                 changed[name] = shown
@@ -112,11 +120,7 @@ class SpanMask:
         return text if shown == text else shown
 
     def _event(self, event: Event, *, ours: bool) -> Event:
-        # Ours are masked; those of `record_exception` tell whether the exception escaped.
-        attributes = event.attributes or {}
-        if ours and event.name in {"exception", "clew.issue"} and "exception.escaped" not in attributes:
-            return event
-        changed = self._attributes(attributes)
+        changed = self._attributes(event.attributes or {}, stacks=ours and event.name in _OUR_EVENTS)
         return event if changed is None else Event(event.name, attributes=changed, timestamp=event.timestamp)
 
     def _link(self, link: Link) -> Link:
