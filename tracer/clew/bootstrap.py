@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 
-from clew import instrumentations
 from clew.engine import Engine, entered, start
 from clew.failures import with_traceback, without_our_frames
 from clew.guard import Guard, warn_once
+from clew.imports import has_instrumentations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,10 @@ def wrapped(handler: Any, settings: Settings) -> Any:
         warn_once(f"{type(handler).__name__} cannot be called: nothing to trace")
         return handler
     engine = start(settings)
-    instrumentations.switch_on(settings)
+    if has_instrumentations():
+        from clew import instrumentations  # noqa: PLC0415  # 0.1 ms of INIT
+
+        instrumentations.switch_on(settings)
     name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
         return _async_wrapper(handler, engine, name)

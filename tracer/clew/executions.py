@@ -1,4 +1,4 @@
-"""Executions of Step Functions and of durable functions, by the ARNs in an event."""
+"""Executions of Step Functions, by their ARNs in an event. Imported with the first event that may be of one."""
 
 from __future__ import annotations
 
@@ -47,8 +47,3 @@ def state_machine(arn: str) -> str:
     parts = arn.split(":")
     # A distributed map's children are executions of `machine/label`.
     return ":".join((*parts[:5], "stateMachine", parts[6].partition("/")[0]))
-
-
-def durable_function(arn: str) -> str:
-    """The ARN of the function whose durable execution this is: what stands before `/durable-execution/`."""
-    return arn.partition("/durable-execution/")[0]

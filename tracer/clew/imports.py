@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,14 @@ def when_imported(module: str, call: Callable[[], None]) -> None:
     _waiting.setdefault(module, []).append(call)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
+
+
+def has_instrumentations() -> bool:
+    """Whether one of OpenTelemetry's instrumentations is installed: their common folder is there. Takes 5 µs."""
+    import opentelemetry  # noqa: PLC0415  # not for a function whose tracing is off
+
+    folders = [os.path.join(folder, "instrumentation") for folder in opentelemetry.__path__]  # noqa: PTH118
+    return any(map(os.path.isdir, folders))  # 2 µs, pathlib 30
 
 
 class _Finder(MetaPathFinder):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clew.events import at, items, mapping, plain, text
-from clew.executions import durable_function, execution_arns, state_machine
 from clew.records import records_of, type_of
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def find_trigger(event: object, region: str, account: str) -> Trigger:
         found = _service(event, place)
         if found is not None:
             return found
+    from clew.executions import execution_arns, state_machine  # noqa: PLC0415  # 0.1 ms of INIT, for events like these
+
     arns = execution_arns(event)
     return Trigger("stepfunctions", "other", state_machine(arns[0])) if arns else DIRECT
 
@@ -233,7 +234,8 @@ def _destination(event: dict[str, Any], _: Place) -> Trigger | None:
 
 def _durable(event: dict[str, Any], _: Place) -> Trigger | None:
     arn = text(event.get("DurableExecutionArn"))
-    return Trigger("durable", "other", durable_function(arn)) if arn.startswith("arn:") else None
+    # What stands before `/durable-execution/` is the function's ARN.
+    return Trigger("durable", "other", arn.partition("/durable-execution/")[0]) if arn.startswith("arn:") else None
 
 
 def _logs(event: dict[str, Any], place: Place) -> Trigger | None:
