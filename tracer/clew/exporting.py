@@ -44,8 +44,8 @@ def is_our_name(name: str) -> bool:
 
 
 def _is_ours(span: ReadableSpan) -> bool:
-    """Whether the tracer wrote all that is on the span, which is told in 2 µs. No for one that tells of a failure or has
-    a name that is none of ours: both may be the handler's.
+    """Whether the tracer wrote all that is on the span, which is told in 2 µs. No for one that tells of a failure or
+    has a name that is none of ours: both may be the handler's.
     """
     scope = span.instrumentation_scope
     if scope is None or scope.name != OURS or span.events or span.status.description:
