@@ -163,25 +163,28 @@ def test_a_signal_handler_of_the_functions_stays_the_only_one(tmp_path: Path, si
 
 
 def test_the_processes_of_the_function_can_be_ended_as_before(tmp_path: Path, sink: Sink) -> None:
-    """A forked child has the signal's default again, and the parent goes on."""
+    """A forked child has the signal's default again, also one that is ended at once, and the parent goes on."""
     source = """
     import multiprocessing, os, signal, time
     import clew
 
-    @clew.trace
-    def handler(event, context):
+    def end(pause):
         child = os.fork()
         if child == 0:
             time.sleep(30)
             os._exit(0)
-        time.sleep(0.2)
+        time.sleep(pause)
         os.kill(child, signal.SIGTERM)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    @clew.trace
+    def handler(event, context):
+        return [end(pause) for pause in [0.2] + [0] * 10] + sorted(signal.pthread_sigmask(signal.SIG_BLOCK, set()))
     """
-    with LocalFunctions(tmp_path, sink, source, timeout=20) as functions:
+    with LocalFunctions(tmp_path, sink, source, timeout=20, CLEW_CHECKPOINT_AFTER="0") as functions:
         outcomes = [functions.invoke() for _ in range(2)]
 
-    assert [outcome.value() for outcome in outcomes] == [-15, -15]
+    assert [outcome.value() for outcome in outcomes] == [[-15] * 11] * 2
     assert len(sink.spans()) == 2
 
 

@@ -26,6 +26,7 @@ class Shutdown:
     def __init__(self, wake: int) -> None:
         self._wake = wake
         self._installed = False
+        self._before = threading.local()
 
     def watch(self) -> None:
         """Only where nothing else does: a handler of the function's stays the only one. In the main thread.
@@ -44,6 +45,7 @@ class Shutdown:
             if handler is signal.SIG_DFL and not self._installed:
                 signal.signal(NUMBER, self._handle)
                 self._installed = True
+                os.register_at_fork(before=self._hold, after_in_parent=self._release, after_in_child=self._release)
 
     def _handle(self, number: int, frame: FrameType | None) -> Any:  # noqa: ARG002  # what a handler gets
         with contextlib.suppress(OSError):
@@ -53,6 +55,17 @@ class Shutdown:
         """End the process as the signal would have without us; nothing if the function watches for it by now."""
         if self._installed and signal.getsignal(NUMBER) == self._handle:
             os._exit(128 + NUMBER)
+
+    def _hold(self) -> None:
+        """A child has the same file: one that got the signal before `after_fork` would end its parent by it."""
+        if self._installed:
+            self._before.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {NUMBER})
+
+    def _release(self) -> None:
+        mask = getattr(self._before, "mask", None)
+        if mask is not None:
+            self._before.mask = None
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def after_fork(self) -> None:
         """A child is none that Lambda knows: `Process.terminate` of multiprocessing ends it at once, as without us."""
