@@ -25,6 +25,7 @@ _MAX_BODY = 65_536
 _MAX_IDLE = 50.0
 _ADDRESSES_KEPT = 60.0
 
+_socket = socket.socket  # now: a function may replace it
 _Address = tuple[int, int, int, str, tuple[object, ...]]
 
 
@@ -157,7 +158,7 @@ class Connection:
         for position, (family, kind, protocol, _, address) in enumerate(addresses):
             # The first of several addresses may be a black hole: each gets its share of the time.
             share = _left(deadline) / (len(addresses) - position)
-            sock = socket.socket(family, kind, protocol)
+            sock = _socket(family, kind, protocol)
             try:
                 sock.settimeout(share)
                 sock.connect(address)
