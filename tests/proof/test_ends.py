@@ -14,7 +14,6 @@ import pytest
 
 from collector.local_lambda import InvocationOutcome, Status
 from tests.proof.ways import (
-    HEAD,
     TRACED,
     Deployed,
     Seen,
@@ -80,7 +79,8 @@ def check_same(runs: dict[Way, Deployed], without: str = "") -> None:
             *same, as_alone = told(expected)
             log = re.sub(without, "", str(log)) if without else log
             assert rest == same, way
-            assert log == as_alone, "\n".join(difflib.unified_diff(str(as_alone).split("\n"), str(log).split("\n"), "plain", way))
+            difference = difflib.unified_diff(str(as_alone).split("\n"), str(log).split("\n"), "plain", way)
+            assert log == as_alone, "\n".join(difference)
 
 
 def check_lines(run: Deployed, found: dict[str, Seen]) -> None:
@@ -123,9 +123,9 @@ def test_successes_and_errors_are_lambdas(ordinary: dict[Way, Deployed]) -> None
     """Status, payload, error, cold start and log."""
     check_same(ordinary)
     statuses = [outcome.status for outcome in ordinary[Way.PLAIN].outcomes]
-    assert statuses == [Status.SUCCESS, Status.ERROR, Status.SUCCESS, Status.SUCCESS, Status.ERROR] + [
-        Status.SUCCESS
-    ] * 2
+    assert (
+        statuses == [Status.SUCCESS, Status.ERROR, Status.SUCCESS, Status.SUCCESS, Status.ERROR] + [Status.SUCCESS] * 2
+    )
 
 
 @pytest.mark.parametrize("way", TRACED)
@@ -393,7 +393,9 @@ def test_environments_at_the_same_time(tmp_path: Path, layer: Path) -> None:
         assert all((one.result, one.complete) == (None, 1) for one in found.values())
         assert sum(one.invocation["faas.coldstart"] for one in found.values()) == environments
         instances = {
-            attributes(resource.resource)["faas.instance"] for one in run.sink.traces() for resource in one.resource_spans
+            attributes(resource.resource)["faas.instance"]
+            for one in run.sink.traces()
+            for resource in one.resource_spans
         }
         assert len(instances) == environments
         check_lines(run, found)
