@@ -30,6 +30,7 @@ _ISSUE_STATS = adding(tables.issue_stats, "occurrences", "cost_pd")
 
 def write_rollups(connection: Connection, rollups: Rollups) -> None:
     """Adds the sums to the rollup tables."""
+    functions, edges = rollups.functions, rollups.edges
     write(
         connection,
         tables.function_stats,
@@ -44,26 +45,39 @@ def write_rollups(connection: Connection, rollups: Rollups) -> None:
                 total.cost_pd,
                 total.unpriced,
             )
-            for key, total in rollups.functions.items()
+            for key, total in functions.items()
         ],
         _FUNCTION_STATS,
     )
     write(
         connection,
         tables.function_durations,
-        [(*key, count) for key, count in rollups.function_durations.items() if count],
+        [
+            (*key, bucket, count)
+            for key, total in functions.items()
+            for bucket, count in total.durations.items()
+            if count
+        ],
         _FUNCTION_DURATIONS,
     )
     write(
         connection,
         tables.edge_stats,
-        [(*key, total.calls, total.errors, total.duration_us) for key, total in rollups.edges.items()],
+        [
+            (resolution, start_s, *edge, total.calls, total.errors, total.duration_us)
+            for (*edge, resolution, start_s), total in edges.items()
+        ],
         _EDGE_STATS,
     )
     write(
         connection,
         tables.edge_durations,
-        [(*key, count) for key, count in rollups.edge_durations.items() if count],
+        [
+            (resolution, start_s, *edge, bucket, count)
+            for (*edge, resolution, start_s), total in edges.items()
+            for bucket, count in total.durations.items()
+            if count
+        ],
         _EDGE_DURATIONS,
     )
     write(

@@ -45,32 +45,32 @@ function_durations = Table(
     sqlite_with_rowid=False,
 )
 
+# Most rows of all rollups are edges', and what reads them reads those of all functions. So time comes first in their
+# key: what a commit writes lies together, and no other index is needed.
 edge_stats = Table(
     "edge_stats",
     metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
     Column("function_id", BigInteger, primary_key=True, autoincrement=False),
     Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
     Column("direction", SmallInteger, primary_key=True, autoincrement=False),  # collector.domain.facts.Direction
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
     Column("calls", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     Column("duration_us", BigInteger, nullable=False),
-    Index(None, "resolution", "start_s"),
     sqlite_with_rowid=False,
 )
 
 edge_durations = Table(
     "edge_durations",
     metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
     Column("function_id", BigInteger, primary_key=True, autoincrement=False),
     Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
     Column("direction", SmallInteger, primary_key=True, autoincrement=False),
-    Column("resolution", Integer, primary_key=True, autoincrement=False),
-    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
     Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
     Column("count", BigInteger, nullable=False),
-    Index(None, "resolution", "start_s"),
     sqlite_with_rowid=False,
 )
 

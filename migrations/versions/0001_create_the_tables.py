@@ -30,20 +30,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "edge_durations",
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("resource_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("direction", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("bucket", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "function_id", "resource_id", "direction", "resolution", "start_s", "bucket", name=op.f("pk_edge_durations")
+            "resolution", "start_s", "function_id", "resource_id", "direction", "bucket", name=op.f("pk_edge_durations")
         ),
         sqlite_with_rowid=False,
-    )
-    op.create_index(
-        op.f("ix_edge_durations_resolution_start_s"), "edge_durations", ["resolution", "start_s"], unique=False
     )
     op.create_table(
         "flow_stats",
@@ -58,20 +55,19 @@ def upgrade() -> None:
     op.create_index(op.f("ix_flow_stats_resolution_start_s"), "flow_stats", ["resolution", "start_s"], unique=False)
     op.create_table(
         "edge_stats",
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("resource_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("direction", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("calls", sa.BigInteger(), nullable=False),
         sa.Column("errors", sa.BigInteger(), nullable=False),
         sa.Column("duration_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "function_id", "resource_id", "direction", "resolution", "start_s", name=op.f("pk_edge_stats")
+            "resolution", "start_s", "function_id", "resource_id", "direction", name=op.f("pk_edge_stats")
         ),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_edge_stats_resolution_start_s"), "edge_stats", ["resolution", "start_s"], unique=False)
     op.create_table(
         "exports",
         sa.Column("id", sa.LargeBinary(length=16), nullable=False),
@@ -395,10 +391,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_function_durations_resolution_start_s"), table_name="function_durations")
     op.drop_table("function_durations")
     op.drop_table("exports")
-    op.drop_index(op.f("ix_edge_stats_resolution_start_s"), table_name="edge_stats")
     op.drop_table("edge_stats")
     op.drop_index(op.f("ix_flow_stats_resolution_start_s"), table_name="flow_stats")
     op.drop_table("flow_stats")
-    op.drop_index(op.f("ix_edge_durations_resolution_start_s"), table_name="edge_durations")
     op.drop_table("edge_durations")
     op.drop_table("calls")

@@ -81,11 +81,11 @@ def test_sums_per_minute_and_hour(database: Engine) -> None:
         (function().id, 3600, seconds - seconds % 3600, *sums),
         (function().id, 60, seconds - seconds % 60, *sums),
     ] == rows(database, tables.function_stats)
-    minute = [row for row in rows(database, tables.edge_stats) if row[3] == 60]
+    minute = [row for row in rows(database, tables.edge_stats) if row[0] == 60]
     start = seconds - seconds % 60
     assert [
-        (function().id, BUCKET.id, Direction.CALLS, 60, start, 2, 1, 16_000),
-        (function().id, BUCKET.id, Direction.TRIGGERS, 60, start, 2, 1, 0),
+        (60, start, function().id, BUCKET.id, Direction.CALLS, 2, 1, 16_000),
+        (60, start, function().id, BUCKET.id, Direction.TRIGGERS, 2, 1, 0),
     ] == minute
     buckets = sorted(row[3:] for row in rows(database, tables.function_durations) if row[1] == 60)
     assert sorted((bucket_of(ms * MS), 1) for ms in (10, 20, 30)) == buckets
