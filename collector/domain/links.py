@@ -33,9 +33,9 @@ def resolve(keys: Iterable[LinkKey]) -> set[Link]:
     produced: defaultdict[int, list[LinkKey]] = defaultdict(list)
     consumed: defaultdict[int, list[LinkKey]] = defaultdict(list)
     results: defaultdict[int, list[LinkKey]] = defaultdict(list)
-    sides = {Side.PRODUCED: produced, Side.CONSUMED: consumed, Side.RESULT: results}
+    sides = (produced, consumed, results)  # as Side numbers them
     for row in set(keys):
-        sides[Side(row.side)][row.key].append(row)
+        sides[row.side][row.key].append(row)
     links: set[Link] = set()
     for key, consumers in consumed.items():
         if producers := produced.get(key):

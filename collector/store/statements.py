@@ -111,7 +111,7 @@ def select_by_key(
     names = list(key_columns) or [column.name for column in table.primary_key.columns]
     found: list[Row] = []
     for start in range(0, len(keys), KEYS_PER_STATEMENT):
-        some = keys[start : start + KEYS_PER_STATEMENT]
+        some = _padded(list(keys[start : start + KEYS_PER_STATEMENT]))
         mark = "?" if connection.dialect.name == "sqlite" else "%s"
         one = f"({', '.join([mark] * len(names))})"
         # VALUES where a key has several columns; a plain list where it has one, which both engines index best.
@@ -121,8 +121,31 @@ def select_by_key(
             where = f"({', '.join(names)}) IN (VALUES {', '.join([one] * len(some))})"
         parameters = tuple(value for key in some for value in key)
         statement = f"SELECT {columns} FROM {table.name} WHERE {where} {suffix}"  # noqa: S608  # names are ours
-        found.extend(tuple(row) for row in connection.exec_driver_sql(statement, parameters))
+        found.extend(connection.exec_driver_sql(statement, parameters).fetchall())
     return found
+
+
+def select_among(connection: Connection, statement: str, mark: str, values: Collection[Any]) -> Sequence[Row]:
+    """The rows of a SELECT that says `IN` and then `mark` somewhere, for these values."""
+    ordered = list(values)
+    if not ordered:
+        return []
+    if connection.dialect.name != "sqlite":
+        return connection.exec_driver_sql(statement.replace(f"IN {mark}", "= ANY(%s)"), (ordered,)).fetchall()
+    found: list[Row] = []
+    for start in range(0, len(ordered), KEYS_PER_STATEMENT):
+        some = _padded(ordered[start : start + KEYS_PER_STATEMENT])
+        marks = f"({', '.join('?' * len(some))})"
+        found.extend(connection.exec_driver_sql(statement.replace(mark, marks), tuple(some)).fetchall())
+    return found
+
+
+def _padded(values: list[Any]) -> list[Any]:
+    """With the last one again, up to one of a few lengths: the driver keeps 128 statements prepared, by their text."""
+    length = 1
+    while length < len(values):
+        length *= 2
+    return values + values[-1:] * (min(length, KEYS_PER_STATEMENT) - len(values))
 
 
 def update(connection: Connection, table: Table, rows: Collection[Row]) -> None:
