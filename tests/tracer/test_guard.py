@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import signal
+import sys
 import threading
 import time
-from typing import Any
+from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from clew.guard import Guard, describe
 from tests.tracer.sink import Sink, attributes
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class Late(Exception):
@@ -126,6 +132,38 @@ def test_what_a_signals_handler_raises_is_raised() -> None:
         thread.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_a_signals_handler_raises_during_an_import_of_ours_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own frames, one of which was interrupted, are not in the traceback then."""
+
+    def late(number: int, frame: object) -> None:
+        raise Late("too long")
+
+    class Number(int):
+        """A signal's number, which may have the attributes of a module."""
+
+        def __new__(cls, _: ModuleSpec) -> Self:
+            return super().__new__(cls, signal.SIGUSR1)
+
+    class Loader:
+        create_module = Number
+        # Has no frame of its own.
+        exec_module = staticmethod(functools.partial(signal.pthread_kill, threading.get_ident()))
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> ModuleSpec | None:
+            return ModuleSpec(name, Loader()) if name == "interrupted" else None  # type: ignore[arg-type]  # enough of one
+
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    before = signal.signal(signal.SIGUSR1, late)
+    try:
+        with pytest.raises(Late), Guard("importing"):
+            import interrupted  # type: ignore[import-not-found]  # noqa: F401
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        sys.modules.pop("interrupted", None)
 
 
 def test_what_goes_wrong_in_the_tracer_is_said(capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -81,11 +82,19 @@ def _pass_on_handlers(error: BaseException) -> None:
         code = entry.tb_frame.f_code
         count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & _VARARGS)
         given = [entry.tb_frame.f_locals.get(name) for name in code.co_varnames[:count]]
-        if any(
-            value is interrupted or (type(value) is tuple and any(one is interrupted for one in value))
-            for value in given
-        ):
-            raise error
+        for value in given:
+            if any(_interrupts(one, interrupted) for one in (value if type(value) is tuple else (value,))):
+                raise error
+
+
+def _interrupts(value: object, interrupted: FrameType) -> bool:
+    """Whether it is that frame, or one that it called: Python leaves those of an import out of the traceback."""
+    if type(value) is not FrameType:
+        return False
+    frame: FrameType | None = value
+    while frame is not None and frame is not interrupted:
+        frame = frame.f_back
+    return frame is not None
 
 
 class Guard:
