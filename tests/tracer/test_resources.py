@@ -174,6 +174,24 @@ def operations() -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
                 break
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "params"),
+    [
+        (
+            "transcribe",
+            "StartTranscriptionJob",
+            {"TranscriptionJobName": "call-17", "Media": {}, "OutputBucketName": "b"},
+        ),
+        ("batch", "DescribeJobs", {"jobs": ["6f2c"]}),
+        ("athena", "GetQueryExecution", {"QueryExecutionId": "6f2c"}),
+        ("textract", "GetDocumentAnalysis", {"JobId": "6f2c"}),
+    ],
+)
+def test_a_single_run_is_no_resource(service: str, operation: str, params: dict[str, Any]) -> None:
+    """What each call names anew would be a resource of its own every time: the call reaches the service."""
+    assert described(service, operation, params) == ("", "")
+
+
 def test_every_service_of_botocore() -> None:
     """Nothing fails; what is told is one of the parameters, never a secret or a person; and most are told."""
     services: dict[str, list[bool]] = {}
@@ -195,7 +213,7 @@ def test_every_service_of_botocore() -> None:
     told = [any(names) for names in services.values()]
     assert sum(told) > 0.9 * len(services)
     every = [name for names in services.values() for name in names]
-    assert sum(every) > 0.85 * len(every)
+    assert sum(every) > 0.8 * len(every)
     # Any parameters at all, odd ones too.
     for service, model, operation, params in list(operations())[:400]:
         for odd in (None, 7, [], [None], {"a": 1}, b"x", ""):

@@ -23,7 +23,7 @@ _SERVICES = {
     "appsync": "appsync apiId=apis/",
     "athena": "athena WorkGroup=workgroup/",
     "backup": "backup BackupVaultName=backup-vault:",
-    "batch": "batch jobQueue=job-queue/ jobQueueName=job-queue/ jobId=job/",
+    "batch": "batch jobQueue=job-queue/ jobQueueName=job-queue/",
     "bedrock-agent": "bedrock agentId=agent/ knowledgeBaseId=knowledge-base/ flowIdentifier=flow/",
     "bedrock-agent-runtime": "bedrock agentId=agent/ knowledgeBaseId=knowledge-base/ flowIdentifier=flow/",
     "cloudfront": "cloudfront@account DistributionId=distribution/",
@@ -53,7 +53,7 @@ _SERVICES = {
     "fsx": "fsx FileSystemId=file-system/",
     "glue": "glue JobName=job/ CrawlerName=crawler/ DatabaseName=database/",
     "guardduty": "guardduty DetectorId=detector/",
-    "iot": "iot thingName=thing/ ruleName=rule/ policyName=policy/ jobId=job/",
+    "iot": "iot thingName=thing/ ruleName=rule/ policyName=policy/",
     "iot-data": "iot topic=topic/ thingName=thing/",
     "iot-jobs-data": "iot thingName=thing/",
     "kinesisanalyticsv2": "kinesisanalytics ApplicationName=application/",
@@ -68,12 +68,11 @@ _SERVICES = {
     "redshift-data": "redshift ClusterIdentifier=cluster:",
     "rekognition": "rekognition CollectionId=collection/",
     "route53": "route53@ HostedZoneId=hostedzone/",
-    "sagemaker": "sagemaker EndpointName=endpoint/ TrainingJobName=training-job/ ProcessingJobName=processing-job/"
-    " TransformJobName=transform-job/ ModelName=model/",
+    "sagemaker": "sagemaker EndpointName=endpoint/ ModelName=model/",
     "sagemaker-featurestore-runtime": "sagemaker FeatureGroupName=feature-group/",
     "sagemaker-runtime": "sagemaker EndpointName=endpoint/",
     "ssm": "ssm Name=parameter/",
-    "transcribe": "transcribe TranscriptionJobName=transcription-job/ VocabularyName=vocabulary/",
+    "transcribe": "transcribe VocabularyName=vocabulary/",
     "transfer": "transfer ServerId=server/",
 }
 

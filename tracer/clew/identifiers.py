@@ -25,14 +25,21 @@ _OTHER = frozenset(
      "idempotency", "language", "last", "locale", "marker", "message", "metric", "next", "operation", "owner",
      "password", "phone", "principal", "request", "role", "secret", "session", "tag", "token", "transaction",
      "user", "username"}
+    # One run of something: named anew by each call, so that it would be a resource of its own every time.
+    | {"batch", "command", "conversation", "evaluation", "execution", "export", "import", "invocation", "job", "move",
+       "query", "run", "statement", "task", "upload"}
 )
 # Members that hold a name without saying so.
 _PLAIN = frozenset(
     {"bucket", "channel", "cluster", "collection", "database", "domain", "function", "gateway", "graph",
-     "index", "job", "pipeline", "project", "queue", "repository", "service", "stream", "table", "topic",
+     "index", "pipeline", "project", "queue", "repository", "service", "stream", "table", "topic",
      "vault", "workgroup"}
 )
 # fmt: on
+# Where something comes from or goes to besides: `OutputBucketName` of StartTranscriptionJob is not what is reached.
+_ELSEWHERE = frozenset(
+    {"backup", "destination", "input", "log", "logs", "output", "result", "source", "staging", "target"}
+)
 _KEYS = frozenset({"kms", "email", "phone"})
 # Of these a name says nothing without what it is in.
 _INNER = frozenset({"version", "revision", "alias", "label", "item", "record", "row", "column", "key", "object"})
@@ -94,7 +101,7 @@ def _ranked(operation: str, shape: Any) -> Iterator[_Choice]:
         # `TableName` of DescribeTable and the bare `Name` of DescribeAlarm name what the operation is about. What it is
         # in comes first all the same, and services list that first: `restApiId` before `resourceId`.
         about = not words or all(word in acted_on or f"{word}s" in acted_on for word in words)
-        if not is_required and not about and words[-1] not in _PLAIN:
+        if not is_required and not about and (words[-1] not in _PLAIN or words[0] in _ELSEWHERE):
             continue
         inner = bool(words and words[-1] in _INNER)
         order = required.index(member) if is_required else position
