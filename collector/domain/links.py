@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from heapq import nsmallest
 
-from collector.domain.facts import Link, LinkKey, Side
+from collector.domain.facts import Link, LinkKey
 
 SKEW_NS = 5_000_000_000  # by how much a producer's clock may be ahead of its consumer's
 POINTER_WINDOW_NS = 86_400_000_000_000  # a job may run for hours before it writes what it announced
