@@ -137,8 +137,11 @@ def test_what_a_signals_handler_raises_is_raised() -> None:
 def test_what_a_signals_handler_raises_during_an_import_of_ours_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python's own frames, one of which was interrupted, are not in the traceback then."""
 
+    class LateImport(ImportError):
+        """Of these Python always leaves them out, of others in some places."""
+
     def late(number: int, frame: object) -> None:
-        raise Late("too long")
+        raise LateImport("too long")
 
     class Number(int):
         """A signal's number, which may have the attributes of a module."""
@@ -159,7 +162,7 @@ def test_what_a_signals_handler_raises_during_an_import_of_ours_is_raised(monkey
     monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
     before = signal.signal(signal.SIGUSR1, late)
     try:
-        with pytest.raises(Late), Guard("importing"):
+        with pytest.raises(LateImport), Guard("importing"):
             import interrupted  # type: ignore[import-not-found]  # noqa: F401
     finally:
         signal.signal(signal.SIGUSR1, before)
