@@ -8,10 +8,11 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from clew import aws_calls, logs, streams, thread_errors
+from clew import logs, streams, thread_errors
 from clew.deadline import Deadlines
 from clew.environment import Environment
 from clew.exporting import Delivery, Exporter, LeanExporter
+from clew.imports import when_imported
 from clew.invocation import Invocation
 from clew.payload import Renderer
 from clew.propagation import Propagation
@@ -52,7 +53,7 @@ class Engine:
         self._timeout_ms = 0
         self._active: list[Invocation] = []
         self._lock = threading.RLock()  # a signal's handler may call a traced handler in the thread that holds it
-        aws_calls.install(running)
+        when_imported("botocore.client", _trace_calls)
         if settings.capture_logs:
             streams.install(entered.get, running)
             if settings.in_lambda:
@@ -178,6 +179,12 @@ _engine: Engine | None = None
 def running() -> Invocation | None:
     """The invocation that a call or a line belongs to."""
     return None if _engine is None else _engine.current()
+
+
+def _trace_calls() -> None:
+    from clew import aws_calls  # noqa: PLC0415  # 0.7 ms of INIT, for functions with botocore
+
+    aws_calls.install(running)
 
 
 def start(settings: Settings) -> Engine:

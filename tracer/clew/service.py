@@ -70,7 +70,7 @@ class Service:
         def running() -> Any:
             return engine.running() or self.scope
 
-        aws_calls.install(running)
+        when_imported("botocore.client", lambda: aws_calls.install(running))  # after the engine, which does the same
         if settings.capture_logs:
             streams.install(engine.entered.get, running)
         service_scope.share(self.engine.provider, self.touch)
