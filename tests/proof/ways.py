@@ -211,10 +211,6 @@ class Seen:
     lines: list[str] = field(default_factory=list)
 
     @property
-    def is_open(self) -> bool:
-        return self.complete == 0
-
-    @property
     def result(self) -> str | None:
         """Its error type, or None."""
         kind = self.invocation.get("error.type")
@@ -250,8 +246,8 @@ def seen(sink: Sink) -> dict[str, Seen]:
         if "faas.invocation_id" in told_of:
             identifier = told_of["faas.invocation_id"]
             assert identifier not in found, f"two invocations of {identifier}"
-            counts = ended.get(span.span_id, 0), opened.get(span.span_id, 0)
-            found[identifier] = traces[span.trace_id] = Seen(told_of, span, *counts)
+            one = Seen(told_of, span, ended.get(span.span_id, 0), opened.get(span.span_id, 0))
+            found[identifier] = traces[span.trace_id] = one
     for span in latest.values():
         if "faas.invocation_id" not in attributes(span) and "clew.lambda.phase" not in attributes(span):
             traces[span.trace_id].calls.append(span)
