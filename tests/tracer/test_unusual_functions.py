@@ -235,3 +235,27 @@ handler({}, Context())
 
     assert (done.stdout, done.stderr) == ("line\nline\n", "")
     assert len(sink.spans()) == 2
+
+
+def test_threads_and_randomness_that_the_function_replaced(tmp_path: Path, sink: Sink) -> None:
+    """As tests do: a thread that runs its target at once would never come back from ours."""
+    code = """
+import os, threading, clew
+@clew.trace
+def handler(event, context):
+    with clew.span("step"):
+        print("line")
+class AtOnce(threading.Thread):
+    def start(self):
+        self.run()
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 30_000
+threading.Thread, os.urandom = AtOnce, lambda size: b"x" * 100
+handler({}, Context())
+handler({}, Context())
+"""
+    done = python(tmp_path, code, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, AWS_LAMBDA_FUNCTION_NAME="f")
+
+    assert (done.stdout, done.stderr) == ("line\nline\n", "")
+    assert len({span.span_id for span in sink.spans()}) == 4

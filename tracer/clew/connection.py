@@ -10,7 +10,8 @@ import os
 import select
 import socket
 import threading
-from time import monotonic, time  # now: a function may replace them
+from threading import Thread  # now: a function may replace them
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from clew.guard import pass_on_signal
@@ -278,7 +279,7 @@ class _Resolution:
         self._port = port
         self._done = threading.Event()
         self._found: list[_Address] | OSError = OSError(f"{host} could not be looked up")
-        threading.Thread(target=self._run, name="clew-resolver", daemon=True).start()
+        Thread(target=self._run, name="clew-resolver", daemon=True).start()
 
     def _run(self) -> None:
         try:

@@ -7,7 +7,8 @@ does, and SIGALRM may be in use.
 from __future__ import annotations
 
 import threading
-from time import time  # now: a function may replace them
+from threading import Thread  # now: a function may replace them, such as by one that runs its target at once
+from time import time
 from typing import TYPE_CHECKING
 
 from clew.guard import Guard, describe, pass_on_signal, warn_once
@@ -23,7 +24,7 @@ class Deadlines:
         self._condition = threading.Condition(threading.Lock())
         self._items: dict[object, tuple[float, Callable[[], float | None]]] = {}
         self._wakes = float("inf")
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     def watch(self, item: object, at: float, fire: Callable[[], float | None]) -> None:
         """Have `fire` called at `at`, and again whenever it returns a time to be called next."""
@@ -32,7 +33,7 @@ class Deadlines:
             if self._thread is None:
                 self._wakes = at
                 try:
-                    thread = threading.Thread(target=self._run, name="clew-deadline", daemon=True)
+                    thread = Thread(target=self._run, name="clew-deadline", daemon=True)
                     thread.start()
                 except Exception as error:  # such as one thread too many: the next invocation tries again
                     self._items.clear()

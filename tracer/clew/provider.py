@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from os import urandom  # now: a function may replace it
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -74,10 +74,10 @@ class SystemIds(RandomIdGenerator):
     """
 
     def generate_span_id(self) -> int:
-        return int.from_bytes(os.urandom(8), "big") or 1
+        return int.from_bytes(urandom(8), "big") or 1
 
     def generate_trace_id(self) -> int:
-        return int.from_bytes(os.urandom(16), "big") or 1
+        return int.from_bytes(urandom(16), "big") or 1
 
 
 class _ForkableProvider(TracerProvider):
