@@ -12,7 +12,7 @@ from collector.domain.facts import Call, Facts, Function, Invocation, Resource, 
 from collector.domain.prices import PriceTable, default_prices
 from collector.domain.rollups import Rollups
 from collector.store import statements, tables
-from collector.store.codec import Codec, compress
+from collector.store.codec import NEWEST, compress
 from collector.store.issue_rows import SpanKey, latest, take_back, write_issues
 from collector.store.outcomes import change_outcomes
 from collector.store.platform_reports import join_reports
@@ -112,7 +112,7 @@ def _write_exports(connection: Connection, group: Sequence[Facts]) -> list[Facts
     """Stores the exports that are new and returns their facts."""
     by_id = {facts.export.id: facts for facts in group if facts.export.items}
     rows = [
-        (export.id, export.signal, int(Codec.ZSTD), export.items, export.received_ms, compress(export.body))
+        (export.id, export.signal, int(NEWEST), export.items, export.received_ms, compress(export.body))
         for export in (facts.export for facts in by_id.values())
     ]
     written = write_new(connection, tables.exports, rows)
