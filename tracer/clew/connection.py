@@ -166,7 +166,7 @@ class Connection:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._context is not None:
                     sock.settimeout(_left(deadline))
-                    sock = self._context.wrap_socket(sock, server_hostname=self.host)
+                    sock = self._context.wrap_socket(sock, server_hostname=_plain(self.host))
             except OSError as failed:
                 sock.close()
                 pass_on_signal(failed)
@@ -302,8 +302,13 @@ class _Resolution:
 def _getaddrinfo(host: str, port: int) -> list[_Address]:
     return [
         (family, kind, protocol, name, address)
-        for family, kind, protocol, name, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        for family, kind, protocol, name, address in socket.getaddrinfo(_plain(host), port, 0, socket.SOCK_STREAM)
     ]
+
+
+def _plain(host: str) -> str | bytes:
+    """As bytes: for text Python loads its tables of all the world's letters, 1.5 ms of the first invocation."""
+    return host.encode() if host.isascii() else host
 
 
 def _left(deadline: float) -> float:
