@@ -55,6 +55,7 @@ class Intake:
     facts: Facts
     rejected: int
     reason: str
+    unplaced: int = 0  # log records of no trace: taken without a word, and not kept
 
 
 def read_traces(body: bytes, *, received_ms: int, prices: PriceTable | None = None) -> Intake:
@@ -98,19 +99,21 @@ def read_traces(body: bytes, *, received_ms: int, prices: PriceTable | None = No
 def read_logs(body: bytes, *, received_ms: int) -> Intake:
     """Reads an ExportLogsServiceRequest.
 
-    Records without a trace id are refused, as no page could show them. Those of the scope `clew.telemetry` are no lines
-    but what the platform says of invocations; they need the id of a request or a span.
+    Records without a trace id are not kept, as no page could show them; nor are they refused, because every program
+    logs outside of spans and its exporter would warn of it again and again. Those of the scope `clew.telemetry` are no
+    lines but what the platform says of invocations; they need the id of a request or a span.
     Raises MalformedExport for bytes that are no such message.
     """
     request = ExportLogsServiceRequest()
     _parse(request, body)
     facts = Facts(Export(b"", Signal.LOGS, 0, received_ms, b""))
     latest = received_ms * 1_000_000 + FUTURE_NS
-    rejected, taken, earliest, reason = 0, 0, latest, ""
+    rejected, unplaced, taken, earliest, reason = 0, 0, 0, latest, ""
     for resource_logs in request.resource_logs:
         for scope_logs in resource_logs.scope_logs:
             reporting = scope_logs.scope.name == reports.SCOPE
             refused = []
+            left_out = 0
             for index, record in enumerate(scope_logs.log_records):
                 time, trace_id = record.time_unix_nano or record.observed_time_unix_nano, record.trace_id
                 report = _read_report(record, resource_logs.resource, time) if reporting else None
@@ -119,6 +122,9 @@ def read_logs(body: bytes, *, received_ms: int) -> Intake:
                 named = report is not None if reporting else len(trace_id) == 16 and trace_id != _NO_TRACE
                 if not named or not EARLIEST_NS <= time <= latest:
                     refused.append(index)
+                    if not reporting and not trace_id.strip(b"\0"):
+                        left_out += 1
+                        continue
                     reason = reason or (_NO_REPORT if reporting else _NO_LINE)
                     continue
                 taken += 1
@@ -128,12 +134,13 @@ def read_logs(body: bytes, *, received_ms: int) -> Intake:
                 else:
                     facts.traces.add(trace_id)
             if refused:
-                rejected += len(refused)
+                rejected += len(refused) - left_out
+                unplaced += left_out
                 _remove(scope_logs.log_records, refused)
-    if rejected:
+    if rejected or unplaced:
         body = request.SerializeToString()
     facts.export = Export(export_id(earliest if taken else 0, body), Signal.LOGS, taken, received_ms, body)
-    return Intake(facts, rejected, f"{rejected} log record(s) refused: {reason}" if rejected else "")
+    return Intake(facts, rejected, f"{rejected} log record(s) refused: {reason}" if rejected else "", unplaced)
 
 
 def _read_report(record: LogRecord, sender: Resource, time_ns: int) -> Report | None:

@@ -19,13 +19,15 @@ class Counters:
         self.decompressed_bytes = 0  # the same bodies as read
         self.stored_items: Counter[str] = Counter()  # spans or log records by signal; a resent one counts again
         self.rejected_items: Counter[str] = Counter()  # refused by partial success
+        self.unplaced_records = 0  # log records of no trace, which are not kept
 
-    def took(self, signal: Signal, *, stored: int, rejected: int) -> None:
+    def took(self, signal: Signal, *, stored: int, rejected: int, unplaced: int = 0) -> None:
         name = signal.name.lower()
         with self._lock:
             self.requests[name, 200] += 1
             self.stored_items[name] += stored
             self.rejected_items[name] += rejected
+            self.unplaced_records += unplaced
 
     def read(self, sent: int, body: int) -> None:
         with self._lock:

@@ -60,7 +60,9 @@ class Exports:
             intake = self._read(signal, body, json=json)
         if intake.facts.export.items:
             self._submit(intake)
-        self._counters.took(signal, stored=intake.facts.export.items, rejected=intake.rejected)
+        self._counters.took(
+            signal, stored=intake.facts.export.items, rejected=intake.rejected, unplaced=intake.unplaced
+        )
         return intake
 
     def _read(self, signal: Signal, body: bytes, *, json: bool) -> Intake:

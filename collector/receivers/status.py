@@ -76,6 +76,12 @@ class StatusPages:
             "Spans and log records refused by partial success.",
             by("signal", counters.rejected_items),
         )
+        add(
+            "unplaced_log_records_total",
+            "counter",
+            "Log records of no trace, not kept.",
+            {"": counters.unplaced_records},
+        )
         add("received_bytes_total", "counter", "Bytes of bodies as sent.", {"": counters.received_bytes})
         add("decompressed_bytes_total", "counter", "Bytes of the same bodies.", {"": counters.decompressed_bytes})
         add("requests_under_way", "gauge", "Exports being received or stored.", {"": self._admission.requests})

@@ -101,8 +101,8 @@ def test_partial_success_tells_what_was_refused(receiving: Receiving) -> None:
 
 
 def test_partial_success_of_logs(receiving: Receiving) -> None:
-    """Log records that belong to no trace are counted in the answer."""
-    line = {"timeUnixNano": "1767225600000000000", "body": {"stringValue": "hello"}}
+    """Log records whose trace id is damaged are counted in the answer."""
+    line = {"timeUnixNano": "1767225600000000000", "traceId": "5b8eff", "body": {"stringValue": "hello"}}
     body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [line]}]}]}).encode()
     answer = receiving.send(body, path="/v1/logs", content_type=JSON)
 
@@ -111,6 +111,17 @@ def test_partial_success_of_logs(receiving: Receiving) -> None:
     assert "trace id" in partial["errorMessage"]
     assert [] == receiving.store.facts
     assert not ExportLogsServiceResponse().HasField("partial_success")
+
+
+def test_lines_of_no_trace_are_taken_without_a_word(receiving: Receiving) -> None:
+    """They are not kept, and counted."""
+    line = {"timeUnixNano": "1767225600000000000", "body": {"stringValue": "hello"}}
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [line]}]}]}).encode()
+    answer = receiving.send(body, path="/v1/logs", content_type=JSON)
+
+    assert (200, b"{}") == (answer.status, answer.body)
+    assert [] == receiving.store.facts
+    assert 1 == receiving.counters.unplaced_records
 
 
 def test_json_in_json_out(receiving: Receiving) -> None:

@@ -26,7 +26,8 @@ def _start() -> None:
     try:
         from clew.service import start  # noqa: PLC0415
     except ImportError:
-        return  # a Python of another environment, which has no tracer
+        sys.stderr.write(f"clew: {sys.executable} has no package clew: what it runs is not traced\n")
+        return  # a Python of another environment
     start()
 
 
