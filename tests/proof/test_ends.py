@@ -296,7 +296,8 @@ def test_a_crash_is_the_collectors(crashes: dict[Way, Deployed], way: Way) -> No
         if kind is not None:
             assert (found[at_once].result, found[at_once].complete) == (kind, 1)
         else:
-            assert at_once not in found
+            # On a busy machine it may last until its checkpoint.
+            assert at_once not in found or found[at_once].complete == 0
             left = found[late[0]]
             assert (left.result, left.complete) == (None, 0)
             assert left.invocation["clew.lambda.deadline"] > left.span.start_time_unix_nano
