@@ -381,6 +381,39 @@ def test_attribute_limits_hold(sink: Sink, trace: Any) -> None:
     assert "…[cut: 50" in event
 
 
+@pytest.mark.parametrize("leaves", ["sys.exit(0)", "raise ValueError", "return"])
+def test_a_forked_child_that_leaves_by_the_handler(tmp_path: Path, sink: Sink, leaves: str) -> None:
+    """The invocation is its parent's, who exports it once and as it ended there."""
+    code = f"""
+import os, sys, clew
+@clew.trace
+def handler(event, context):
+    print("before", flush=True)
+    with clew.span("step"):
+        pass
+    child = os.fork()
+    if child == 0:
+        with clew.span("of the child"):
+            print("child", flush=True)
+        {leaves}
+    os.waitpid(child, 0)
+parent = os.getpid()
+try:
+    handler({{}}, None)
+finally:
+    if os.getpid() != parent:
+        os._exit(0)
+handler({{}}, None) if {leaves!r} == "return" else None
+"""
+    done = python(tmp_path, code, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, AWS_LAMBDA_FUNCTION_NAME="f")
+
+    assert done.stdout.startswith("before\nchild\n")
+    times = 2 if leaves == "return" else 1
+    assert sorted(span.name for span in sink.spans()) == sorted(["step", "f"] * times)
+    assert not any(span.status.code for span in sink.spans())
+    assert sink.lines() == ["before"] * times
+
+
 def test_a_forked_child_lives(tmp_path: Path, sink: Sink) -> None:
     """A process that a handler forks ends as it would, also after the handler's first use of a pool of threads."""
     code = """

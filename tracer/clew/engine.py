@@ -167,6 +167,11 @@ class Engine:
         """The parent's threads and connection are not the child's."""
         self._lock = threading.RLock()
         self.deadlines = Deadlines()
+        for invocation in self._active:
+            # The parent exports it. A child that leaves by the handler would say that it failed.
+            invocation.disown()
+        if self._active:
+            self.provider.buffer.take()
         self.delivery.after_fork()
         if self.extension is not None:
             self.extension.abandon()

@@ -262,6 +262,11 @@ class Invocation:
         if result is not None and self._engine.settings.capture_payloads:
             self.span.set_attribute("clew.return_value", result.cut(limit))
 
+    def disown(self) -> None:
+        """It is another process's to export: this one is a forked child."""
+        self.span = trace.NonRecordingSpan(self.span.get_span_context())
+        self._watch = None
+
     def close(self) -> None:
         """No more is to be exported of it while it runs."""
         self._end()
