@@ -13,6 +13,8 @@ from tests.tracer.test_handlers import python
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.tracer.sink import Sink
+
 LOADED = """
 import json, sys
 import awslambdaric.bootstrap
@@ -37,11 +39,11 @@ OFF = {
     "clew", "clew.api", "clew.decorator", "clew.guard", "clew.init_errors", "clew.init_lines", "clew.settings",
     "clew.spans", "clew.version",
 }  # fmt: skip
-TRACE = "import clew\nclew.trace(lambda event, context: event)"
+TRACE = "import clew\ntraced = clew.trace(lambda event, context: event)"
 
 
 def loaded(folder: Path, steps: str, anyway: str = "import boto3", **environ: str) -> set[str]:
-    """The modules that `steps` load in a function, beyond its own."""
+    """The modules that `steps` load in a function, beyond those that it has `anyway`."""
     variables = {"AWS_LAMBDA_FUNCTION_NAME": "f", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", **environ}
     done = python(folder, LOADED.format(anyway=anyway, steps=steps), **variables)
     assert (done.returncode, done.stderr) == (0, "")
@@ -56,6 +58,14 @@ def test_a_decorated_handler(tmp_path: Path) -> None:
 
     assert {name for name in found if name.partition(".")[0] == "clew"} == DECORATED | CALLING
     assert {name for name in found if name.partition(".")[0] != "clew"} - sdk == set()
+
+
+def test_the_first_invocation(tmp_path: Path, sink: Sink) -> None:
+    """What every event needs is there after INIT, the connection's modules included."""
+    found = loaded(tmp_path, "traced({}, None)", f"import boto3\n{TRACE}", OTEL_EXPORTER_OTLP_ENDPOINT=sink.url)
+
+    assert found == set()
+    assert len(sink.spans()) == 1
 
 
 def test_without_botocore(tmp_path: Path) -> None:
