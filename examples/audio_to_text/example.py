@@ -91,7 +91,8 @@ def running_example(
         AwsProcessError: the emulated AWS does not start.
     """
     logs = directory / "logs"
-    variables = dict(environment or {})
+    # Ten functions share this machine with an AWS and a collector: an answer may take longer than Lambda's 200 ms.
+    variables = {"CLEW_EXPORT_TIMEOUT": "1000", **(environment or {})}
     if otlp_endpoint is not None:
         variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = otlp_endpoint
     with LocalLambda(logs, on_outcome=on_outcome) as functions, InvokeEndpoint(functions) as endpoint:
