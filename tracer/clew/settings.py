@@ -130,11 +130,12 @@ def read(environ: Mapping[str, str]) -> Settings:
     global _last  # noqa: PLW0603  # read twice or more in INIT, and seldom changed meanwhile
     given = dict(environ)  # a look into `os.environ` takes 1 µs, and there are 80
     if _last is None or _last[0] != given:
-        _last = (given, _settings(given))
+        _last = (given, parse(given))
     return _last[1]
 
 
-def _settings(environ: Mapping[str, str]) -> Settings:
+def parse(environ: Mapping[str, str]) -> Settings:
+    """The same, however often it was asked before."""
     reader = _Reader(environ)
     function_name = reader.text("AWS_LAMBDA_FUNCTION_NAME")
     resource_attributes = reader.pairs("OTEL_RESOURCE_ATTRIBUTES", lower=False)
