@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import context as otel_context
 
+import clew
 from clew import engine
 from clew.settings import read
 from tests.tracer.sink import Sink, attributes
@@ -235,6 +237,54 @@ handler({}, Context())
 
     assert (done.stdout, done.stderr) == ("line\nline\n", "")
     assert len(sink.spans()) == 2
+
+
+@pytest.mark.parametrize("where", ["span", "handler"])
+def test_a_signal_handler_raises_while_a_context_is_left(sink: Sink, trace: Any, where: str) -> None:
+    """OpenTelemetry logs there what is raised, and a deadline of the function's would never come."""
+
+    class LateError(Exception):
+        pass
+
+    def alarm(*_: Any) -> None:
+        raise LateError("too late")
+
+    class Interrupted:
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        def detach(self, token: Any) -> None:
+            self._inner.detach(token)
+            signal.raise_signal(signal.SIGUSR1)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inner, name)
+
+    def handler(event: Any, context: Any) -> str:
+        if where == "span":
+            with pytest.raises(LateError), clew.span("step"):
+                interrupt()
+            patch.undo()
+        else:
+            interrupt()
+        return "done"
+
+    def interrupt() -> None:
+        patch.setattr(otel_context, "_RUNTIME_CONTEXT", Interrupted(otel_context._RUNTIME_CONTEXT))
+
+    traced = trace(handler)
+    before = signal.signal(signal.SIGUSR1, alarm)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            if where == "span":
+                assert traced({}, None) == "done"
+            else:
+                with pytest.raises(LateError):
+                    traced({}, None)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert [span for span in sink.spans() if span.kind == 2]
 
 
 def test_threads_and_randomness_that_the_function_replaced(tmp_path: Path, sink: Sink) -> None:

@@ -19,6 +19,7 @@ from clew.events import MAX_NAME, mapping, text
 from clew.guard import Guard
 from clew.imports import when_imported
 from clew.produced_keys import failed_entries, failure, produced_keys
+from clew.provider import detach
 from clew.resources import Place, arn_in_response, describe_resource
 
 if TYPE_CHECKING:
@@ -300,7 +301,7 @@ class Call:
 
     def _leave(self) -> None:
         if self._token is not None:
-            otel_context.detach(self._token)
+            detach(self._token)
             self._token = None
 
     def _response(self, answer: dict[str, Any], limit: int) -> str:

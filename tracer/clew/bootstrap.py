@@ -16,6 +16,7 @@ from clew.engine import Engine, entered, start
 from clew.failures import with_traceback, without_our_frames
 from clew.guard import Guard, warn_once
 from clew.imports import has_instrumentations
+from clew.provider import detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,8 +147,8 @@ def _failed(run: _Run, error: BaseException) -> Any:
 def _leave(run: _Run) -> None:
     try:
         with Guard("leaving an invocation"):
-            otel_context.detach(run.span)
             entered.reset(run.token)
+            detach(run.span)
     finally:
         with Guard("ending an invocation"):
             run.engine.end(run.invocation)

@@ -6,15 +6,19 @@ import threading
 from os import urandom  # now: a function may replace it
 from typing import TYPE_CHECKING
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk import resources
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
 
+from clew.guard import pass_on_signal
 from clew.version import VERSION
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -22,6 +26,17 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from clew.settings import Settings
+
+
+def detach(token: Token[Context]) -> None:
+    """Go back to the context before. OpenTelemetry's own logs whatever is raised meanwhile and goes on, also with a
+    deadline of the function's that came at that moment.
+    """
+    runtime = getattr(otel_context, "_RUNTIME_CONTEXT", None)
+    try:
+        (otel_context if runtime is None else runtime).detach(token)
+    except Exception as error:  # attached in another task or thread: there is nothing to go back to
+        pass_on_signal(error)
 
 
 class SpanBuffer(SpanProcessor):
