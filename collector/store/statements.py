@@ -62,7 +62,7 @@ def write(connection: Connection, table: Table, rows: Collection[Row], conflict:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(_sqlite_insert(table, conflict), ordered)
     else:
-        connection.exec_driver_sql(_postgresql_insert(table, conflict), tuple(map(list, zip(*ordered, strict=True))))
+        connection.exec_driver_sql(_postgresql_insert(table, conflict), _columns(table, ordered))
 
 
 def write_new(connection: Connection, table: Table, rows: Collection[Row]) -> set[Row]:
@@ -74,7 +74,7 @@ def write_new(connection: Connection, table: Table, rows: Collection[Row]) -> se
         return _write_new_sqlite(connection, table, sorted(rows, key=key_of))
     ordered = sorted(rows, key=key_of)
     statement = f"{_postgresql_insert(table, IGNORE)} RETURNING {_names(table.primary_key.columns)}"
-    result = connection.exec_driver_sql(statement, tuple(map(list, zip(*ordered, strict=True))))
+    result = connection.exec_driver_sql(statement, _columns(table, ordered))
     return {tuple(row) for row in result}
 
 
@@ -131,7 +131,7 @@ def select_among(connection: Connection, statement: str, mark: str, values: Coll
     if not ordered:
         return []
     if connection.dialect.name != "sqlite":
-        return connection.exec_driver_sql(statement.replace(f"IN {mark}", "= ANY(%s)"), (ordered,)).fetchall()
+        return connection.exec_driver_sql(statement.replace(f"IN {mark}", "= ANY(%s)"), (_array(ordered),)).fetchall()
     found: list[Row] = []
     for start in range(0, len(ordered), KEYS_PER_STATEMENT):
         some = _padded(ordered[start : start + KEYS_PER_STATEMENT])
@@ -161,7 +161,7 @@ def update(connection: Connection, table: Table, rows: Collection[Row]) -> None:
         order = _set_order(table)
         connection.exec_driver_sql(_sqlite_update(table), [tuple(row[index] for index in order) for row in ordered])
     else:
-        connection.exec_driver_sql(_postgresql_update(table), tuple(map(list, zip(*ordered, strict=True))))
+        connection.exec_driver_sql(_postgresql_update(table), _columns(table, ordered))
 
 
 def delete_by_key(connection: Connection, table: Table, keys: Collection[Row], key_columns: Sequence[str] = ()) -> None:
@@ -172,6 +172,25 @@ def delete_by_key(connection: Connection, table: Table, keys: Collection[Row], k
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     where = " AND ".join(f"{name} = {mark}" for name in names)
     connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {where}", sorted(keys))  # noqa: S608  # names are ours
+
+
+def _columns(table: Table, rows: Collection[Row]) -> tuple[list[Any], ...]:
+    """The rows' values as PostgreSQL takes them."""
+    kinds = _array_kinds(table)
+    return tuple(kind(values) for kind, values in zip(kinds, zip(*rows, strict=True), strict=True))
+
+
+@cache
+def _array_kinds(table: Table) -> list[type[list[Any]]]:
+    from collector.store.arrays import kind_of  # noqa: PLC0415  # it imports psycopg
+
+    return [kind_of(column.type) for column in table.columns]
+
+
+def _array(values: list[Any]) -> list[Any]:
+    from collector.store.arrays import array_of  # noqa: PLC0415  # it imports psycopg
+
+    return array_of(values)
 
 
 @cache
