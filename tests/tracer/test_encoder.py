@@ -126,3 +126,24 @@ def test_log_records_survive(records: list[LogRecord]) -> None:
 
 def fields(record: LogRecord) -> str:
     return repr([(name, getattr(record, name)) for name in LogRecord.__slots__])
+
+
+def test_a_span_of_an_older_sdk() -> None:
+    """It fails to count what was dropped of a copy, and its scopes have no attributes."""
+
+    class OldScope:
+        name, version, schema_url = "own", "1", ""
+
+    class OldSpan(ReadableSpan):
+        @property
+        def dropped_events(self) -> int:
+            raise AttributeError
+
+        dropped_links = dropped_attributes = dropped_events
+
+    scope: Any = OldScope()
+    span = OldSpan("step", SpanContext(1, 2, is_remote=False), instrumentation_scope=scope)
+    request = ExportTraceServiceRequest.FromString(encode_spans(encode_resource({}), [span]))
+
+    (scoped,) = request.resource_spans[0].scope_spans
+    assert (scoped.scope.name, scoped.spans[0].name) == ("own", "step")

@@ -83,8 +83,9 @@ def _scope(scope: InstrumentationScope | None) -> bytes:
     data = block(b"\x0a", utf8(scope.name))
     if scope.version:
         data += block(b"\x12", utf8(scope.version))
-    if scope.attributes:
-        data += key_values(b"\x1a", scope.attributes)
+    attributes = getattr(scope, "attributes", None)  # not in an SDK of before 2025 that a function brings along
+    if attributes:
+        data += key_values(b"\x1a", attributes)
     return block(b"\x0a", data)
 
 
@@ -112,15 +113,16 @@ def _span(span: ReadableSpan) -> bytes:  # noqa: C901, PLR0912  # one line per f
     parts.append(fixed64(b"\x41", span.end_time or 0))
     if span.attributes:
         parts.append(key_values(b"\x4a", span.attributes))
-    if span.dropped_attributes:
-        parts.append(b"\x50" + varint(span.dropped_attributes))
+    # An SDK of before 2024 that a function brings along fails to count what was dropped of a span that was copied.
+    if dropped := getattr(span, "dropped_attributes", 0):
+        parts.append(b"\x50" + varint(dropped))
     for event in span.events:
         data = fixed64(b"\x09", event.timestamp) + block(b"\x12", utf8(event.name))
         if event.attributes:
             data += key_values(b"\x1a", event.attributes)
         parts.append(block(b"\x5a", data))
-    if span.dropped_events:
-        parts.append(b"\x60" + varint(span.dropped_events))
+    if dropped := getattr(span, "dropped_events", 0):
+        parts.append(b"\x60" + varint(dropped))
     for link in span.links:
         data = block(b"\x0a", link.context.trace_id.to_bytes(16, "big"))
         data += block(b"\x12", link.context.span_id.to_bytes(8, "big"))
@@ -129,8 +131,8 @@ def _span(span: ReadableSpan) -> bytes:  # noqa: C901, PLR0912  # one line per f
         if link.attributes:
             data += key_values(b"\x22", link.attributes)
         parts.append(block(b"\x6a", data + fixed32(b"\x35", _flags(link.context))))
-    if span.dropped_links:
-        parts.append(b"\x70" + varint(span.dropped_links))
+    if dropped := getattr(span, "dropped_links", 0):
+        parts.append(b"\x70" + varint(dropped))
     code = span.status.status_code.value
     if code or span.status.description:
         message = block(b"\x12", utf8(span.status.description)) if span.status.description else b""

@@ -73,7 +73,7 @@ class SpanMask:
         given: Any = span.attributes or {}
         shown: Any = given if attributes is None else BoundedAttributes(attributes=attributes)
         if shown is not given:
-            shown.dropped = span.dropped_attributes
+            shown.dropped = getattr(span, "dropped_attributes", 0)
         return _copied(span, name, shown, events, links, Status(span.status.status_code, description))
 
     def _attributes(
