@@ -17,10 +17,11 @@ from collector.app.errors import CannotListen, InvalidSetting, RefusedAddress
 from collector.app.server import Server, bind
 from collector.app.settings import RESERVED_THREADS, Settings, variable
 from collector.domain.prices import PriceTable, PriceTableError, load_prices
-from collector.receivers import otlp, status
+from collector.receivers import firehose, otlp, status
 from collector.receivers.admission import Admission
 from collector.receivers.counters import Counters
 from collector.receivers.exports import Exports
+from collector.receivers.firehose import FirehoseReceiver
 from collector.receivers.otlp import OtlpReceiver
 from collector.receivers.status import StatusPages
 from collector.store.engine import describe
@@ -74,9 +75,10 @@ def running(settings: Settings) -> Iterator[Running]:
         counters = Counters()
         exports = Exports(writer, counters=counters, prices=prices)
         receiver = OtlpReceiver(exports, admission=admission, counters=counters, max_body_bytes=settings.max_body_bytes)
+        deliveries = FirehoseReceiver(exports.submit, counters=counters, access_key=settings.firehose_access_key)
         pages = StatusPages(writer, admission=admission, counters=counters, version=version("clew-server"))
         server = Server(
-            route(receiver, pages, create_app(reading)),
+            route(receiver, pages, create_app(reading), deliveries),
             listener,
             threads=settings.threads,
             max_connections=settings.max_connections,
@@ -120,11 +122,18 @@ def _grpc_server(
         ) from error
 
 
-def route(receiver: WSGIApplication, pages: WSGIApplication, dashboard: WSGIApplication) -> WSGIApplication:
-    """One address for all three."""
+def route(
+    receiver: WSGIApplication,
+    pages: WSGIApplication,
+    dashboard: WSGIApplication,
+    deliveries: WSGIApplication | None = None,
+) -> WSGIApplication:
+    """One address for all."""
 
     def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
+        if path == firehose.PATH and deliveries is not None:
+            return deliveries(environ, start_response)
         if path.startswith(otlp.PREFIX):
             return receiver(environ, start_response)
         if path in status.PATHS:

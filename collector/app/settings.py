@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         ge=1024,
         description="Memory of all exports that are being received or wait for their commit. Beyond it: 429.",
     )
+    firehose_access_key: str | None = Field(
+        None,
+        max_length=4096,
+        pattern=r"^[!-~]([ -~]*[!-~])?$",  # what a header's value can hold in any server
+        description="Access key that Amazon Data Firehose must send; without it only this machine may send logs.",
+    )
     threads: int = Field(
         256,
         ge=2 * RESERVED_THREADS,

@@ -171,6 +171,38 @@ class Report(NamedTuple):
     restore_ns: int | None
 
 
+class PieceKind(IntEnum):
+    """What a line of a function's log says of an invocation."""
+
+    REPORT = 0  # it ended; the figures are in the line
+    TIMEOUT = 1
+    EXIT = 2  # the process ended
+    ERROR = 3  # the runtime says what the handler raised
+    CAUSE = 4  # the same, of a line that a function may have written itself: it counts where the report says "error"
+
+
+class LogPiece(NamedTuple):
+    """What one line of a function's log says of an invocation; the others may come with other requests."""
+
+    request_id: str
+    function_id: int
+    kind: int
+    time_ns: int  # of the line
+    error_type: str  # "" where there is none
+    received_ms: int
+    status: int  # of a report, as ReportStatus
+    message: str  # the error's first line
+    culprit: str | None
+    frames: str  # JSON: [[path, where], …] of the function's own code, innermost first
+    duration_ns: int | None
+    billed_ms: int | None
+    memory_mb: int | None
+    max_memory_mb: int | None
+    init_ns: int | None
+    restore_ns: int | None
+    architecture: str | None  # as whoever set up the delivery says: no log tells it
+
+
 class Unfinished(NamedTuple):
     """An invocation that was running when it was last heard of, and what it waited for."""
 
@@ -258,11 +290,12 @@ class Facts:
     unfinished: list[Unfinished] = field(default_factory=list)
     tags: list[Tag] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
+    pieces: list[LogPiece] = field(default_factory=list)
     dropped_links: int = 0  # link keys and span links beyond MAX_LINKS
 
     @property
     def size(self) -> int:
         """About how many bytes this holds in memory."""
         rows = len(self.invocations) + len(self.calls) + len(self.link_keys) + len(self.links) + len(self.occurrences)
-        rows += len(self.tags) + len(self.reports)
+        rows += len(self.tags) + len(self.reports) + len(self.pieces)
         return len(self.export.body) + rows * ROW_BYTES

@@ -59,7 +59,7 @@ class Exports:
         with self._large if len(body) > _LARGE else nullcontext():
             intake = self._read(signal, body, json=json)
         if intake.facts.export.items:
-            self._submit(intake)
+            self.submit(intake.facts)
         self._counters.took(
             signal, stored=intake.facts.export.items, rejected=intake.rejected, unplaced=intake.unplaced
         )
@@ -80,9 +80,10 @@ class Exports:
             message = str(error)
             raise Refusal(400, "malformed", f"{message[:1].upper()}{message[1:]}.") from error
 
-    def _submit(self, intake: Intake) -> None:
+    def submit(self, facts: Facts) -> None:
+        """Returns once they are stored. Raises Refusal."""
         try:
-            self._store.submit(intake.facts, intake.facts.size)
+            self._store.submit(facts, facts.size)
         except Overloaded as error:
             raise Refusal(
                 429,

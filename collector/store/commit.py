@@ -14,6 +14,7 @@ from collector.domain.rollups import Rollups
 from collector.store import statements, tables
 from collector.store.codec import NEWEST, compress
 from collector.store.issue_rows import SpanKey, latest, take_back, write_issues
+from collector.store.log_requests import join_logs, lock_pieces
 from collector.store.outcomes import change_outcomes
 from collector.store.platform_reports import join_reports
 from collector.store.rollup_rows import write_rollups
@@ -83,8 +84,10 @@ def write_facts(
 
     An export that is stored already changes nothing. A span that is stored already changes nothing either, unless it
     was stored unfinished and comes finished, or later unfinished: then it takes the old one's place, in the rollups
-    too. What the platform reports of an invocation corrects its row and what it had added to the rollups.
+    too. What the platform reports of an invocation corrects its row and what it had added to the rollups. One that only
+    its function's log tells of has a row until its span comes.
     """
+    lock_pieces(connection, group)
     new = _write_exports(connection, group)
     if not new:
         return
@@ -152,15 +155,18 @@ def _write_invocations(
     )
     open_ones = {row[:2]: row for facts, keys in own for row in facts.unfinished if row[:2] in keys}
     write(connection, tables.unfinished, open_ones.values(), _UNFINISHED)
+    logged = join_logs(
+        connection, [piece for facts in group for piece in facts.pieces], current.values(), rollups, prices=prices
+    )
     changes = join_reports(
         connection,
         [report for facts in group for report in facts.reports],
         current,
-        replaced.keys(),
+        replaced.keys() | logged.reported,
         received_ms=group[0].export.received_ms,
         prices=prices,
     )
-    return change_outcomes(connection, changes, rollups) if changes else set()
+    return logged.traces | (change_outcomes(connection, changes, rollups) if changes else set())
 
 
 def _write_calls(connection: Connection, group: Sequence[Facts], rollups: Rollups) -> None:

@@ -55,7 +55,7 @@ def settle(connection: Connection, reports: Sequence[Report], *, received_ms: in
     says since when."""
     found = _find(connection, reports)
     joined = {index: key for index, rows in found.items() if (key := _nearest(reports[index], rows)) is not None}
-    _store(connection, [(key, reports[index]) for index, key in joined.items()])
+    store_reports(connection, [(key, reports[index]) for index, key in joined.items()])
     if received_ms is None:
         _forget(connection, [reports[index] for index in joined])
     else:
@@ -132,7 +132,7 @@ def _claim_waiting(connection: Connection, arrived: Mapping[SpanKey, Invocation]
         rows = [row for row in candidates[report.request_id] if _fits(report, row, functions)]
         if (key := _nearest(report, rows)) is not None:
             joined.append((key, report))
-    _store(connection, joined)
+    store_reports(connection, joined)
     _forget(connection, [report for _, report in joined])
     return {key for key, _ in joined}
 
@@ -178,7 +178,8 @@ def _nearest(report: Report, rows: Iterable[Invocation]) -> SpanKey | None:
     )
 
 
-def _store(connection: Connection, joined: Iterable[tuple[SpanKey, Report]]) -> None:
+def store_reports(connection: Connection, joined: Iterable[tuple[SpanKey, Report]]) -> None:
+    """Stores reports with the invocations that they are of; `judge_all` then says what becomes of these."""
     rows = {(*key, *report[1:4]): report for key, report in joined}
     write(
         connection,

@@ -16,6 +16,7 @@ from collector.domain.reports import crash
 from collector.domain.rollups import Rollups
 from collector.store import tables
 from collector.store.issue_rows import SpanKey
+from collector.store.log_requests import settle_requests, unsettled
 from collector.store.outcomes import Change, change_outcomes, lock_invocations, open_invocations
 from collector.store.platform_reports import judge_all, recent, settle
 from collector.store.rollup_rows import write_rollups
@@ -24,6 +25,7 @@ from collector.store.statements import write
 MOST = 500  # of either, per pass: requests wait while it runs
 GRACE_S = 60.0  # that an end may take to arrive after the deadline
 LATELY_MS = 600_000  # reports that came before this were looked at often enough
+LOGGED_LATELY_MS = 120_000  # lines: many more of them come
 
 _deadline = tables.unfinished.c.deadline_ns
 _DUE = (
@@ -66,6 +68,11 @@ class Sweeper:
             if waiting:
                 joined = settle(connection, waiting, received_ms=None)
                 traces |= change_outcomes(connection, judge_all(connection, joined, prices=self._prices), rollups)
+            logged = unsettled(connection, now_ns // 1_000_000 - LOGGED_LATELY_MS, MOST)
+            if logged:
+                settled = settle_requests(connection, logged, rollups, prices=self._prices)
+                changes = judge_all(connection, settled.reported, prices=self._prices) if settled.reported else []
+                traces |= settled.traces | change_outcomes(connection, changes, rollups)
             write(connection, tables.stitch_queue, {(now_ns, trace) for trace in traces})
             write_rollups(connection, rollups)
         return len(due) == MOST

@@ -54,6 +54,7 @@ __all__ = [
     "issues",
     "link_keys",
     "links",
+    "log_pieces",
     "memberships",
     "metadata",
     "reports",
@@ -211,6 +212,27 @@ waiting_reports = Table(
     Column("started_ns", BigInteger),
     Column("error_type", Text, nullable=False),
     *(Column(name, type) for name, type in _REPORT_FIGURES),
+    Index(None, "received_ms"),
+    sqlite_with_rowid=False,
+)
+
+# What lines of functions' logs say of invocations, also of those that no tracer told of: `invocations` holds what these
+# come to, unless the tracer's own span of the request is there.
+log_pieces = Table(
+    "log_pieces",
+    metadata,
+    Column("request_id", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),  # collector.domain.facts.PieceKind
+    Column("time_ns", BigInteger, primary_key=True, autoincrement=False),  # of the line
+    Column("error_type", Text, primary_key=True),  # "" where there is none
+    Column("received_ms", BigInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),  # collector.domain.facts.ReportStatus
+    Column("message", Text, nullable=False),
+    Column("culprit", Text),
+    Column("frames", Text, nullable=False),
+    *(Column(name, type) for name, type in _REPORT_FIGURES),
+    Column("architecture", Text),
     Index(None, "received_ms"),
     sqlite_with_rowid=False,
 )

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from collector.domain.facts import Initialization, Result
 from collector.store.queries.lookups import labels, read_services, unknown_function
+from collector.store.queries.transaction_logged import add_logged
 from collector.store.queries.transaction_logs import build_logs
 from collector.store.queries.transaction_models import (
     ExceptionDetail,
@@ -56,7 +57,9 @@ def get_transaction(
     if row is None:
         return None
     source = load(connection, row.id, max_spans=max_spans, max_logs=MAX_LOGS)
+    add_logged(connection, source, max_spans=max_spans, max_logs=MAX_LOGS)
     spans = build_spans(source)
+    logs = build_logs(source, spans)
     functions = [source.functions[id] for id in source.function_ids if id in source.functions]
     return TransactionDetail(
         id=row.id,
@@ -76,9 +79,9 @@ def get_transaction(
         issues=labels(issue for found in source.issues.values() for issue in found),
         invocations=_invocations(source),
         spans=spans,
-        logs=build_logs(source, spans),
+        logs=logs,
         spans_total=source.spans_total,
-        logs_total=source.logs_total,
+        logs_total=max(source.logs_total, len(logs)) + source.logged_cut,
         unreadable=source.unreadable,
     )
 

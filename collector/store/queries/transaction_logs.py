@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 
+from collector.domain import cloudwatch
 from collector.domain.spans import LogRecord
 from collector.store.queries.common import FunctionRef
 from collector.store.queries.lookups import unknown_function
@@ -19,18 +20,23 @@ _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 def build_logs(source: Source, spans: Sequence[SpanDetail]) -> tuple[LogLine, ...]:
     owners = _Owners(source, spans)
+    found = [(record, owners.find(record)) for record in source.logs]
+    told = {owner for _, owner in found}
+    logged = [(record, owners.find(record)) for record in source.logged]
+    # What the tracer exported and what the function's log says are the same lines.
+    found += [(record, owner) for record, owner in logged if owner not in told]
+    found.sort(key=lambda item: item[0].time_ns)
     return tuple(
         LogLine(
             time_ns=record.time_ns,
             function=owners.function(record, owner),
             invocation=owner,
             severity=_severity(record),
-            logger=record.scope,
+            logger=record.scope if record.scope != cloudwatch.SCOPE else "",
             message=_message(record),
             init=record.attributes.get("clew.lambda.phase") == "init",
         )
-        for record in source.logs
-        for owner in (owners.find(record),)
+        for record, owner in found
     )
 
 

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from sqlalchemy import Connection, Row, Select, and_, bindparam, select
 from zstandard import ZstdError
 
+from collector.domain import cloudwatch
 from collector.domain.facts import Invocation, Signal
 from collector.domain.failures import Failure
 from collector.domain.ids import span_bytes
@@ -35,6 +36,8 @@ from collector.store.tables import (
 
 EXPORTS_AT_ONCE = 64  # bodies in memory; one is 256 MB at the very most, a few kB as a rule
 
+_NO_LINES = frozenset({SCOPE, cloudwatch.SCOPE, cloudwatch.PLATFORM_SCOPE})  # or lines that are read otherwise
+
 SpanId = tuple[bytes, bytes]  # trace id, span id
 
 logger = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class Source:
     spans_total: int = 0
     logs: list[LogRecord] = field(default_factory=list)  # by time
     logs_total: int = 0
+    logged: list[LogRecord] = field(default_factory=list)  # lines by way of CloudWatch, with the ids of invocations
+    logged_cut: int = 0  # more of those
     unreadable: int = 0
     invocations: dict[SpanId, Row[*tuple[Any, ...]]] = field(default_factory=dict)  # by start
     calls: dict[SpanId, Row[*tuple[Any, ...]]] = field(default_factory=dict)
@@ -99,7 +104,7 @@ def _load_exports(
     for signal, body in _bodies(connection, source, members):
         try:
             if signal == Signal.LOGS:
-                source.logs.extend(record for record in read_logs(body, traces) if record.scope != SCOPE)
+                source.logs.extend(record for record in read_logs(body, traces) if record.scope not in _NO_LINES)
             elif len(source.spans) > max_spans:
                 # Exports come by time: what this one holds would be cut. Damage comes to light before the first item.
                 seen.update(read_span_ids(body, traces))
