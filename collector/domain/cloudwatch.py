@@ -29,6 +29,7 @@ from collector.domain.values import text, whole
 SCOPE = "clew.cloudwatch"  # of lines that a function or its runtime wrote
 PLATFORM_SCOPE = "clew.cloudwatch.platform"  # of those that are told by other means: START, END, REPORT …
 EVENT_ID = "clew.log.event_id"
+MAX_EVENTS = 100_000  # of a message; each takes about 1 kB while it is read
 _GROUP = re.compile(r"/aws/lambda/(?P<edge>us-east-1\.)?(?P<name>[A-Za-z0-9_-]{1,140})")
 # In a group of its own choice, the stream names the function: `2026/05/28/orders[$LATEST]0123…`.
 _STREAM = re.compile(r"\d{4}/\d\d/\d\d/(?P<name>[A-Za-z0-9_-]{1,140})\[[^\]]{1,140}\][0-9a-f]{32}")
@@ -63,6 +64,8 @@ def read_message(message: object, *, region: str, received_ms: int, architecture
     """
     if not isinstance(message, Mapping) or not isinstance(message.get("logEvents"), list):
         raise MalformedExport("a record is no message of CloudWatch Logs: it has no logEvents")
+    if len(message["logEvents"]) > MAX_EVENTS:
+        raise MalformedExport(f"a message of CloudWatch Logs holds more than {MAX_EVENTS} events")
     if message.get("messageType") == "CONTROL_MESSAGE":
         return None
     group, stream = _text(message.get("logGroup"), 512), _text(message.get("logStream"), 512)

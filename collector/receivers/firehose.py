@@ -44,6 +44,7 @@ MAX_TOTAL = 2 * 1024 * 1024 * 1024  # of all records of a request; logs become a
 MAX_REQUESTS = 32  # at once
 _MAX_BYTES = 3 * MAX_BODY  # of all of them: two of the largest would not do, one as sent and as read does
 _EXPORT = 4 * 1024 * 1024  # of lines that are stored as one export
+_EVENT = 200  # bytes of an export, beside its text
 _MAX_ERROR = 8_192
 _GZIP = b"\x1f\x8b"
 _ARCHITECTURES = {"arm64", "x86_64"}
@@ -153,8 +154,9 @@ class FirehoseReceiver:
                 if batch is None:
                     continue
                 rejected += batch.rejected
-                waiting.append(batch)
-                size += sum(len(event.message) for event in batch.events)
+                if batch.events:
+                    waiting.append(batch)
+                    size += sum(len(event.message) + _EVENT for event in batch.events)
                 if size > _EXPORT:
                     stored += self._store(waiting, received_ms)
                     waiting, size = [], 0
@@ -242,11 +244,11 @@ def _unpack(data: object) -> bytes:
             raise MalformedExport(f"a record's data cannot be unpacked: {said[:1].lower()}{said[1:-1]}") from None
 
 
-def _documents(raw: bytes) -> list[object]:
-    """Messages follow one another without a separator where several gzip members or records were joined."""
+def _documents(raw: bytes) -> Iterator[object]:
+    """Messages follow one another without a separator where several gzip members or records were joined. What comes
+    after something else is left: a record of a million empty objects holds one fault, not a million."""
     text = raw.decode("utf-8", "replace")
     decoder = json.JSONDecoder()
-    found: list[object] = []
     position = 0
     while position < len(text):
         if text[position].isspace():
@@ -255,10 +257,11 @@ def _documents(raw: bytes) -> list[object]:
         try:
             document, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):
-            return [*found, MalformedExport(_NO_MESSAGE)]
-        is_message = isinstance(document, dict) and "logEvents" in document
-        found.append(document if is_message else MalformedExport(_NO_MESSAGE))
-    return found
+            document = None
+        if not isinstance(document, dict) or "logEvents" not in document:
+            yield MalformedExport(_NO_MESSAGE)
+            return
+        yield document
 
 
 def _origin(environ: Mapping[str, Any]) -> _Origin:
