@@ -316,7 +316,8 @@ def test_whatever_the_attributes_nothing_raises(name: str, attributes: dict[str,
 
 def test_what_is_remembered_answers_for_the_same_words_alone() -> None:
     """A value of another type that is equal as a key (1 and True) is another value, whichever came first."""
-    for named, expected in ((1, "1"), (True, ""), ("1", "1"), (1.0, ""), (1, "1"), (["1"], "")):
+    given: list[tuple[Value, str]] = [(1, "1"), (True, ""), ("1", "1"), (1.0, ""), (1, "1"), (["1"], "")]
+    for named, expected in given:
         attributes: dict[str, Value] = {**TRACER, "rpc.method": "S3/GetObject", "clew.resource.name": named}
         assert ("s3", "", expected, "GetObject") == target("S3.GetObject", attributes)
         assert ("s3", "", expected, "GetObject") == target("S3.GetObject", attributes)

@@ -130,7 +130,8 @@ def test_a_timeout_is_at_most_lambdas() -> None:
 
 def test_what_is_remembered_answers_for_the_same_words_alone() -> None:
     """A value of another type that is equal as a key (1 and True) is another value, whichever came first."""
-    for account, expected in ((1, "1"), (True, ""), (1, "1"), (1.0, ""), (["1"], "")):
+    given: list[tuple[Value, str]] = [(1, "1"), (True, ""), (1, "1"), (1.0, ""), (["1"], "")]
+    for account, expected in given:
         attributes: dict[str, Value] = {"faas.name": "f", "cloud.platform": "aws_lambda", "cloud.account.id": account}
         assert expected == describe_function(attributes, {}, 17).account
         assert expected == describe_function(attributes, {}, 17).account
