@@ -77,7 +77,7 @@ def test_the_log_of_an_untraced_function_shows_on_its_pages(tmp_path: Path) -> N
             assert (status, answer["requestId"], type(answer["timestamp"])) == (200, "delivery-1", int)
 
         functions = page(process, "/", "untraced")
-        transactions = page(process, "/transactions", "untraced")
+        transactions = page(process, "/transactions", 'href="/transactions/')
         issues = page(process, "/issues", "ValueError")
         found = re.search(r'href="(/transactions/[0-9a-f]{32})', transactions)
         assert found is not None
