@@ -228,6 +228,25 @@ def test_attributes_are_masked_and_cut(sink: Sink, trace: Any) -> None:
     }
 
 
+def test_an_attribute_that_cannot_be_read_costs_no_span(sink: Sink, trace: Any) -> None:
+    """It is left out; the span begins and ends as ever."""
+
+    class Odd:
+        @property
+        def __class__(self) -> Any:  # type: ignore[misc]  # as proxies have it
+            raise ZeroDivisionError
+
+    def handler(event: Any, context: Any) -> None:
+        with clew.span("step", odd=Odd(), width=80):
+            pass
+
+    trace(handler)({}, None)
+
+    (step,) = [span for span in sink.spans() if span.name == "step"]
+    assert attributes(step)["width"] == 80
+    assert "odd" not in attributes(step)
+
+
 def test_methods_partials_and_objects(sink: Sink, trace: Any) -> None:
     """Whatever can be called can be decorated, and gives what it gave."""
 

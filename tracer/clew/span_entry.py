@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from clew.guard import Guard
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
@@ -35,7 +37,8 @@ def begin(name: str, attributes: dict[str, Any]) -> SpanEntry | None:
         return None
     entry = SpanEntry(span, api, invocation)
     for key, value in attributes.items():
-        entry.set_attribute(key, value)
+        with Guard("setting an attribute"):  # the span has begun, and goes on without it
+            entry.set_attribute(key, value)
     return entry
 
 
