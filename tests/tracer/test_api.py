@@ -232,8 +232,8 @@ def test_an_attribute_that_cannot_be_read_costs_no_span(sink: Sink, trace: Any) 
     """It is left out; the span begins and ends as ever."""
 
     class Odd:
-        @property
-        def __class__(self) -> Any:  # type: ignore[misc]  # as proxies have it
+        @property  # type: ignore[misc]  # as proxies have it
+        def __class__(self) -> Any:
             raise ZeroDivisionError
 
     def handler(event: Any, context: Any) -> None:
