@@ -40,6 +40,34 @@ def test_a_file_named_like_a_module_of_the_library_is_not_imported(tmp_path: Pat
     assert attributes(sink.spans()[0])["clew.lambda.max_memory_used"] > 5_000_000
 
 
+def test_providers_that_are_not_there(tmp_path: Path, sink: Sink) -> None:
+    """A variable may name a provider that is not installed, on which OpenTelemetry fails: the function is traced."""
+    named = {"OTEL_PYTHON_METER_PROVIDER": "none", "OTEL_PYTHON_TRACER_PROVIDER": "none"}
+    shown = (
+        RETURNS
+        + "import os\nprint(os.environ['OTEL_PYTHON_METER_PROVIDER'], os.environ['OTEL_PYTHON_TRACER_PROVIDER'])"
+    )
+    done = python(tmp_path, shown, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, AWS_LAMBDA_FUNCTION_NAME="f", **named)
+
+    assert (done.stdout, done.stderr) == ("none none\n", "")
+    assert len(sink.spans()) == 1
+
+
+def test_spans_are_bounded_whatever_their_parents(sink: Sink, trace: Any) -> None:
+    """Spans that begin traces of their own count like all others; the invocation itself is always exported."""
+
+    def handler(event: Any, context: Any) -> None:
+        tracer = engine.start(read({})).provider.tracer
+        for _ in range(50):
+            with tracer.start_as_current_span("root", context=otel_context.Context()):
+                pass
+
+    trace(handler, CLEW_MAX_SPANS="20")({}, None)
+
+    assert [span.name for span in sink.spans()].count("root") == 20
+    assert len(sink.spans()) == 21
+
+
 @pytest.mark.parametrize("broken", ["clew.measures.max_memory_used", "clew.logs.Lines.take"])
 def test_what_cannot_be_told_leaves_the_rest(
     sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch, broken: str

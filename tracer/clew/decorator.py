@@ -55,11 +55,12 @@ def _traced(handler: Any, settings: Settings) -> Any:
 class Loading:
     """While it lasts, variables with a value that cannot be read are not there.
 
-    Needed around the import of OpenTelemetry's SDK and what is made of it: both fail on a limit that is no number.
+    Needed around the import of OpenTelemetry's SDK and what is made of it: both fail on a limit that is no number, and
+    the SDK asks for a provider of meters, which fails if a variable names one that is not there.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._names = settings.unreadable
+        self._names = {*settings.unreadable, "OTEL_PYTHON_METER_PROVIDER"}
         self._hidden: dict[str, str] = {}
 
     def __enter__(self) -> None:

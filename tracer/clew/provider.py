@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from os import urandom  # now: a function may replace it
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from clew.settings import Settings
 
 
+TRACER_PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER"
+
+
 def detach(token: Token[Context]) -> None:
     """Go back to the context before. OpenTelemetry's own logs whatever is raised meanwhile and goes on, also with a
     deadline of the function's that came at that moment.
@@ -44,6 +48,7 @@ class SpanBuffer(SpanProcessor):
 
     def __init__(self, max_spans: int) -> None:
         self._max_spans = max_spans
+        self.keeps_roots = False  # of a program: what began a trace of its own is kept whatever the number
         self.open: dict[int, Span] = {}
         self.ended: list[ReadableSpan] = []
         self.dropped = 0
@@ -58,10 +63,15 @@ class SpanBuffer(SpanProcessor):
         self.open.pop(context.span_id, None)
         if not context.trace_flags.sampled:
             return
-        if len(self.ended) < self._max_spans or span.parent is None or span.parent.is_remote:
+        if len(self.ended) < self._max_spans or self._kept_always(span):
             self.ended.append(span)
         else:
             self.dropped += 1
+
+    def _kept_always(self, span: ReadableSpan) -> bool:
+        """Whether it is an invocation, or what stands for one."""
+        root = span.parent is None or span.parent.is_remote
+        return root and (self.keeps_roots or span.kind is trace.SpanKind.SERVER)
 
     def take(self) -> list[ReadableSpan]:
         """The spans that ended since the last call."""
@@ -123,8 +133,14 @@ class Provider:
         if self._shared:
             return
         self._shared = True
-        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            trace.set_tracer_provider(self._provider)
+        # Hidden, because OpenTelemetry would load what the variable names, and fail if there is no such thing.
+        named = os.environ.pop(TRACER_PROVIDER, None)
+        try:
+            if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+                trace.set_tracer_provider(self._provider)
+        finally:
+            if named is not None:
+                os.environ[TRACER_PROVIDER] = named
 
     def add(self, processor: SpanProcessor) -> None:
         """Have a processor called for every span, after the buffer."""

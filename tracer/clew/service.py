@@ -66,6 +66,7 @@ class Service:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._buffer = self.engine.provider.buffer
+        self._buffer.keeps_roots = True
 
         def running() -> Any:
             return engine.running() or self.scope
