@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import ssl
 import threading
@@ -19,6 +20,17 @@ SLOW = "slow"  # as far as 20 ms away, and else well
 RETRY_AFTER = 11
 
 
+def _free_port() -> int:
+    """A port that the system gives to nobody by itself: a server that asks for any is given one of the others, also while
+    nobody listens on this.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class UnsteadyCollector(Sink):
     """In trouble of a kind from the start; `recover` and `fail` end it and begin it again.
 
@@ -29,7 +41,7 @@ class UnsteadyCollector(Sink):
         # Holds the port while nobody listens: another process would get it otherwise.
         self._reserve = socket.socket()
         self._reserve.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserve.bind(("127.0.0.1", 0))
+        self._reserve.bind(("127.0.0.1", _free_port()))
         self.refused: list[Received] = []
         self._open: set[socket.socket] = set()
         self._trouble: str | None = None
