@@ -21,8 +21,8 @@ RETRY_AFTER = 11
 
 
 def _free_port() -> int:
-    """A port that the system gives to nobody by itself: a server that asks for any is given one of the others, also while
-    nobody listens on this.
+    """A port that the system gives to nobody by itself: who asks for any is given one of the others, also while nobody
+    listens on this.
     """
     while True:
         port = random.randrange(20_000, 32_000)
