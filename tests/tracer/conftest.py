@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import clew
-from clew import engine, guard
+from clew import engine, guard, logs
 from tests.tracer.sink import Sink
 
 if TYPE_CHECKING:
@@ -27,6 +27,18 @@ def _sink() -> Iterator[Sink]:
     sink = Sink()
     yield sink
     sink.close()
+
+
+@pytest.fixture(name="nothing_outside")
+def _nothing_outside() -> None:
+    """Lines that other tests printed outside of invocations are not this test's."""
+    vars(logs._outside).update(vars(logs._Outside()))
+
+
+@pytest.fixture(name="warnings_anew")
+def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reason why something is refused is said once in a process."""
+    monkeypatch.setattr("clew.guard._refused", set())
 
 
 @pytest.fixture(name="trace")

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.fixture(autouse=True)
-def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reason is said once in a process."""
-    monkeypatch.setattr("clew.guard._refused", set())
+pytestmark = pytest.mark.usefixtures("warnings_anew")
 
 
 def tags(sink: Sink) -> dict[str, Any]:
