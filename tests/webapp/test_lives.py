@@ -140,6 +140,7 @@ def test_what_an_invocation_tells_of_itself(pages: FlaskClient) -> None:
     ):
         assert text in shown, text
     page = transaction(pages, lives.TAGGED)
+    assert "Reported by the function, which went on: LowResolution : 4 pictures are narrower than 640 pixels" in page
     assert "INIT loading the colour profiles" in page
     assert "2 of 2 lines" in page  # the platform's reports are none
 

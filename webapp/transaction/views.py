@@ -39,6 +39,7 @@ def show(transaction_id: bytes) -> str:
         span_url=span_url,
         causes=find_causes(tree),
         running=[span for span in detail.spans if span.kind == "invocation" and tree.open_end(span) == "running"],
+        told=[(span, issue) for span in detail.spans for issue in span.reported],
         partial=[row for row in timeline.rows if row.partial],
         reported=all(invocation.reported_ns is not None for invocation in detail.invocations),
         failed_invocations=max(detail.failed_invocations, count_failed(tree)),
