@@ -34,12 +34,9 @@ _WORDS = {
 }
 # The word is not enough: a function may print "START of the day".
 _PLATFORM = re.compile(
-    r"(?P<word>START|END|REPORT) RequestId: (?P<id>[^\s]{1,128})(?P<rest>[\s\S]*)"
-    r"|(?P<lone>INIT_START) (?=Runtime Version: )(?P<lone_rest>[\s\S]*)"
-    r"|(?P<timed>INIT_REPORT|RESTORE_REPORT) (?=(?:Init|Restore) Duration: )(?P<timed_rest>[\s\S]*)"
-    r"|(?P<restore>RESTORE_START) (?=Runtime Version: )(?P<restore_rest>[\s\S]*)"
-    r"|(?P<tabbed>EXTENSION|TELEMETRY)\t(?=Name: )(?P<tabbed_rest>[\s\S]*)"
-    r"|(?P<xray>XRAY) (?=TraceId: )(?P<xray_rest>[\s\S]*)"
+    r"(?P<word>START|END|REPORT) RequestId: (?P<id>\S{1,128})"
+    r"|(?P<other>(?:INIT|RESTORE)_START(?= Runtime Version: )|(?:INIT|RESTORE)_REPORT(?= (?:Init|Restore) Duration: )"
+    r"|(?:EXTENSION|TELEMETRY)(?=\tName: )|XRAY(?= TraceId: ))"
 )
 _TIMEOUT = re.compile(
     rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z (?P<id>{_ID}) Task timed out after (?P<seconds>[\d.]+) seconds\s*\Z"
@@ -92,7 +89,7 @@ def read_line(message: str) -> Line:
         if line is not None:
             return line
     if (found := _PLATFORM.match(message)) is not None:
-        return _platform(found)
+        return _platform(found["word"] or found["other"], text(found["id"], 128), message[found.end() :])
     if (found := _TIMEOUT.match(message)) is not None:
         said = f"Task timed out after {found['seconds']} seconds"
         return Line(TIMEOUT, found["id"], severity="ERROR", error=LineError("Timeout", said, None, (), True))
@@ -112,11 +109,8 @@ def read_line(message: str) -> Line:
     return Line(severity="ERROR" if error is not None else "", error=error)
 
 
-def _platform(found: re.Match[str]) -> Line:
-    word = next(found[name] for name in ("word", "lone", "timed", "restore", "tabbed", "xray") if found[name])
-    rest = next(part for name, part in found.groupdict().items() if name.endswith("rest") and part is not None)
+def _platform(word: str, id: str, rest: str) -> Line:
     type = _WORDS[word]
-    id = text(found["id"], 128)
     record: dict[str, Any] = {"requestId": id} if id else {}
     metrics: dict[str, float] = {}
     for part in re.split(r"[\t\n]", rest):
