@@ -155,7 +155,7 @@ def _named_by_start(events: list[Any]) -> str:
     for event in events[:100]:
         said = event.get("message") if isinstance(event, Mapping) else None
         if isinstance(said, str) and '"platform.initStart"' in said:
-            return text(read_line(said).record.get("functionName"), 140)
+            return _text(read_line(said).record.get("functionName"), 140)
     return ""
 
 

@@ -226,7 +226,12 @@ def test_halves_of_characters_do_not_make_a_delivery_unstorable(deliveries: Deli
         (1, "\ud800 [ERROR] \udfff"), (2, '{"requestId": "\\ud800", "errorType": "\\ud801"}'), (3, report("\x00"))
     )
 
-    assert deliveries.deliver(encoded(odd)).status == 200
-    for piece in deliveries.store.facts[0].pieces:
+    started = {"type": "platform.initStart", "record": {"functionName": "half \ud800"}}
+    named = message((1, json.dumps(started, ensure_ascii=False)), group="/shop/all", stream="one")
+
+    assert deliveries.deliver(encoded(odd), encoded(named)).status == 200
+    (facts,) = deliveries.store.facts
+    for piece in facts.pieces:
         (piece.request_id + piece.error_type + piece.message).encode()
         assert "\x00" not in piece.request_id
+    assert [row.name for row in facts.functions if row.name.startswith("half")] == ["half ?"]
