@@ -89,6 +89,47 @@ def test_every_id_of_a_batch_and_what_was_refused(call: Any) -> None:
     assert found["clew.link.keys"] == ["kinesis:clicks/7"]
 
 
+META = {"ResponseMetadata": {"RequestId": "R"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "response", "keys"),
+    [
+        ("s3", "PutObject", {}, META, ["s3:R"]),
+        ("s3", "GetObject", {}, META, []),
+        ("sqs", "SendMessage", {}, {"MessageId": "a"}, ["sqs:a"]),
+        ("sns", "Publish", {}, {"MessageId": "a"}, ["sns:a"]),
+        ("lambda", "Invoke", {}, META, ["lambda:R"]),
+        ("transcribe", "StartTranscriptionJob", {"TranscriptionJobName": "j"}, {}, []),
+    ],
+)
+def test_a_call_leaves_its_keys(
+    service: str, operation: str, params: dict[str, Any], response: dict[str, Any], keys: list[str]
+) -> None:
+    """Of one message, object or invocation; what only reads leaves none."""
+    assert produced_keys(service, operation, params, response) == keys
+
+
+@pytest.mark.parametrize(
+    ("output_key", "expected"),
+    [
+        (None, "b/job.json"),
+        ("x.json", "b/x.json"),
+        ("f/x.json", "b/f/x.json"),
+        ("f", "b/f/job.json"),
+        ("f/", "b/f/job.json"),
+        ("f/g", "b/f/g/job.json"),
+    ],
+)
+def test_a_transcription_leaves_the_place_of_its_output(output_key: str | None, expected: str) -> None:
+    """Named by the job, by a key, or within a folder, as Transcribe's reference lists them."""
+    params = {"TranscriptionJobName": "job", "OutputBucketName": "b"}
+    if output_key is not None:
+        params["OutputKey"] = output_key
+
+    assert produced_keys("transcribe", "StartTranscriptionJob", params, {}) == [f"s3-object:{expected}"]
+
+
 def test_functions_executions_and_mail(call: Any) -> None:
     """A durable execution, a state machine's, and SES' messages have ids of their own."""
     arn = "arn:aws:lambda:eu-west-1:123456789012:function:f:1/durable-execution/a/b"
