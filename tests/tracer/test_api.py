@@ -5,17 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 import clew
 from tests.tracer.sink import Sink
 from tests.tracer.test_handlers import python
-
-if TYPE_CHECKING:
-    pass
-
 
 pytestmark = pytest.mark.usefixtures("warnings_anew")
 
@@ -28,13 +24,11 @@ pytestmark = pytest.mark.usefixtures("warnings_anew")
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://user:hunter2@[::1]:4318/in?x"}, "https://[::1]:4318"),
     ],
 )
-def test_the_transactions_address(
-    sink: Sink, trace: Any, environ: dict[str, str], base: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_transactions_address(sink: Sink, trace: Any, environ: dict[str, str], base: str) -> None:
     """The dashboard's, by the invocation's trace; without a name and password."""
-    del monkeypatch
-    options = {"OTEL_TRACES_EXPORTER": "none", **environ} if "TRACES" in str(environ) else environ
-    traced = trace(lambda event, context: (clew.transaction_url(), current_trace_id()), **options)
+    traced = trace(
+        lambda event, context: (clew.transaction_url(), current_trace_id()), OTEL_TRACES_EXPORTER="none", **environ
+    )
 
     url, trace_id = traced({}, None)
     assert url == f"{base.format(sink=sink.url)}/traces/{trace_id}"

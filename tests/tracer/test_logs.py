@@ -7,7 +7,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -257,15 +256,12 @@ def handler(event, context):
 
 def test_lambdas_own_json_format(tmp_path: Path, sink: Sink) -> None:
     """The runtime writes it to a descriptor of its own, where its fields are only in what it formatted."""
-    read_end, write_end = os.pipe()
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
         "CLEW_EXPORT_TIMEOUT": "5000",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_LAMBDA_LOG_LEVEL": "INFO",
     }
-    os.close(read_end)
-    os.close(write_end)
     with Lambda(tmp_path, JSON_FORMAT, environ) as function:
         function.invoke({}, "request-1")
         function.invoke({}, "request-2")

@@ -8,7 +8,6 @@ import decimal
 import functools
 import gc
 import inspect
-import json
 import locale
 import os
 import pickle
@@ -16,10 +15,8 @@ import random
 import socket
 import sys
 import threading
-import time
 import typing
 import warnings
-import zlib
 
 
 def seeds(event, context):

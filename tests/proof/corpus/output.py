@@ -3,7 +3,6 @@
 
 import contextlib
 import ctypes
-import faulthandler
 import io
 import json
 import os
