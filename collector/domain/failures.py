@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from collector.domain.facts import Result
-from collector.domain.issues import Frame, aws_error, first_line, own_frames, short_type
+from collector.domain.facts import Issue, Result
+from collector.domain.issues import Frame, aws_error, culprit_of, fingerprint, first_line, own_frames, short_type
 from collector.domain.span_facts import SpanFacts
 from collector.domain.spans import Value, pick_attributes
 from collector.domain.values import first_text, text
@@ -25,6 +25,22 @@ class Failure(NamedTuple):
     message: str  # first line
     culprit: str | None
     frames: tuple[Frame, ...]
+
+    def issue(self, function_id: int, started_ns: int) -> Issue:
+        """What an invocation of the function that began then is an occurrence of."""
+        id = fingerprint(function_id, self.type, self.message, self.frames)
+        return Issue(id, function_id, self.type, self.message, self.culprit, started_ns // 1_000_000)
+
+
+def timed_out(lasted_ns: int) -> Failure:
+    """In the words of Lambda's own log."""
+    return Failure("Timeout", f"Task timed out after {lasted_ns / 1e9:.2f} seconds", None, ())
+
+
+def out_of_memory(used_mb: int, size_mb: int | None) -> Failure:
+    used = f"{used_mb} MB of {size_mb} MB" if size_mb else f"{used_mb} MB"
+    message = f"Out of memory: {used} were in use when the process was ended."
+    return Failure(MEMORY_TYPE, message, None, ())
 
 
 def result_of(invocation: SpanFacts) -> Result:
@@ -71,9 +87,7 @@ def describe_failure(invocation: SpanFacts, result: Result) -> Failure:
     frames = own_frames(stacktrace) if isinstance(stacktrace, str) else ()
     aws = aws_error(message)
     type = short_type(aws.code if aws is not None else full_type)
-    culprit = _failing_call(type, aws.operation if aws is not None else "", calls)
-    if culprit is None and frames:
-        culprit = f"{frames[0].path} in {frames[0].where}" if frames[0].where else frames[0].path
+    culprit = _failing_call(type, aws.operation if aws is not None else "", calls) or culprit_of(frames)
     return Failure(type, first_line(message), culprit, frames)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from collector.domain import calls as call_targets
-from collector.domain import issues
 from collector.domain.annotations import read_issues, read_tags
 from collector.domain.facts import (
     FAILED,
@@ -17,7 +16,6 @@ from collector.domain.facts import (
     Function,
     Initialization,
     Invocation,
-    Issue,
     Link,
     LinkKey,
     Occurrence,
@@ -230,11 +228,9 @@ def _read_invocation(
         facts.link_keys.append(_link_key(f"lambda:{request_id}", item, Side.CONSUMED))
     _read_link_keys(facts, item, Side.CONSUMED)
     if result in FAILED:
-        failure = describe_failure(item, result)
-        issue_id = issues.fingerprint(function.id, failure.type, failure.message, failure.frames)
-        seen_ms = item.started_ns // 1_000_000
-        facts.issues.append(Issue(issue_id, function.id, failure.type, failure.message, failure.culprit, seen_ms))
-        facts.occurrences.append(Occurrence(issue_id, item.started_ns, item.number, item.trace_id))
+        issue = describe_failure(item, result).issue(function.id, item.started_ns)
+        facts.issues.append(issue)
+        facts.occurrences.append(Occurrence(issue.id, item.started_ns, item.number, item.trace_id))
 
 
 def _unfinished(item: SpanFacts, function: Function) -> Unfinished:

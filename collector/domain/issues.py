@@ -7,6 +7,7 @@ its text: each starts at a place that few others can start from, and none looks 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -107,6 +108,14 @@ def own_frames(stacktrace: str) -> tuple[Frame, ...]:
         frames = [Frame(path, where) for where, path in _NODE_FRAME.findall(stacktrace[:_MAX_STACKTRACE])]
     own = [frame for frame in frames if is_own(frame.path)] or frames
     return tuple(Frame(_short_path(frame.path), _plain(frame.where)) for frame in own[:MAX_FRAMES])
+
+
+def culprit_of(frames: Sequence[Frame]) -> str | None:
+    """Where in the user's own code it failed, for who reads it."""
+    if not frames:
+        return None
+    innermost = frames[0]
+    return f"{innermost.path} in {innermost.where}" if innermost.where else innermost.path
 
 
 def fingerprint(function_id: int, type: str, message: str, frames: tuple[Frame, ...]) -> int:

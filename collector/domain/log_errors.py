@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from collector.domain.issues import MAX_FRAMES, Frame, aws_error, first_line, own_frames, short_type
+from collector.domain.issues import MAX_FRAMES, Frame, aws_error, culprit_of, first_line, own_frames, short_type
 from collector.domain.values import text
 
 _PYTHON = re.compile(r"\[ERROR\] (?P<type>[A-Za-z_][\w.]{0,255})(?::[ \t]?)?")
@@ -92,8 +92,8 @@ def _java(message: str) -> LineError | None:
         if found is not None and following.startswith(found["type"]):
             said = "\n".join([*lines[:index], found["message"]])
             frames = _java_frames(message)
-            culprit = f"{frames[0].path} in {frames[0].where}" if frames else None
-            return LineError(short_type(found["type"]), first_line(text(said, 4_000)), culprit, frames, True)
+            message = first_line(text(said, 4_000))
+            return LineError(short_type(found["type"]), message, culprit_of(frames), frames, True)
     return None
 
 
@@ -107,7 +107,5 @@ def _error(type: str, message: str, stack: str, *, certain: bool) -> LineError:
     message = first_line(text(message, 4_000))
     frames = own_frames(stack)
     aws = aws_error(message)
-    culprit = f"{frames[0].path} in {frames[0].where}" if frames and frames[0].where else None
-    if culprit is None and frames:
-        culprit = frames[0].path
-    return LineError(short_type(text(aws.code if aws is not None else type)), message, culprit, frames, certain)
+    said = short_type(text(aws.code if aws is not None else type))
+    return LineError(said, message, culprit_of(frames), frames, certain)

@@ -28,9 +28,9 @@ from collector.domain.facts import (
     Result,
     Side,
 )
-from collector.domain.failures import MEMORY_TYPE, TIMEOUT_TYPE, Failure
+from collector.domain.failures import MEMORY_TYPE, TIMEOUT_TYPE, Failure, out_of_memory, timed_out
 from collector.domain.ids import hash63, span_number
-from collector.domain.issues import Frame, fingerprint
+from collector.domain.issues import Frame
 from collector.domain.prices import PriceTable
 from collector.domain.reports import SLACK_NS, fits
 
@@ -55,11 +55,7 @@ class StandIn(NamedTuple):
 
     @property
     def issue(self) -> Issue | None:
-        if self.failure is None:
-            return None
-        type, message, culprit, frames = self.failure
-        function_id, seen_ms = self.row.function_id, self.row.started_ns // 1_000_000
-        return Issue(fingerprint(function_id, type, message, frames), function_id, type, message, culprit, seen_ms)
+        return self.failure.issue(self.row.function_id, self.row.started_ns) if self.failure is not None else None
 
     @property
     def link_keys(self) -> list[LinkKey]:
@@ -196,15 +192,13 @@ def outcome(attempt: Attempt) -> tuple[Result, Failure | None]:
     by_kind = {piece.kind: piece for piece in reversed(others)}
     timeout, exit = by_kind.get(PieceKind.TIMEOUT), by_kind.get(PieceKind.EXIT)
     if timeout is not None or report.status == ReportStatus.TIMEOUT or report.error_type == TIMEOUT_TYPE:
-        lasted = (report.duration_ns or 0) / 1e9
-        message = timeout.message if timeout is not None else f"Task timed out after {lasted:.2f} seconds"
-        return Result.TIMEOUT, Failure("Timeout", message, None, ())
+        failure = timed_out(report.duration_ns or 0)
+        return Result.TIMEOUT, failure._replace(message=timeout.message) if timeout is not None else failure
     used, size = report.max_memory_mb or 0, report.memory_mb or 0
     killed = exit is not None and _KILLED in exit.message
     ended = killed or report.error_type.startswith("Runtime.Exit")
     if report.error_type == MEMORY_TYPE or (ended and 0 < size <= used):
-        message = f"Out of memory: {used} MB of {size} MB were in use when the process was ended."
-        return Result.CRASHED, Failure(MEMORY_TYPE, message, None, ())
+        return Result.CRASHED, out_of_memory(used, size)
     if exit is not None:
         return Result.CRASHED, Failure(exit.error_type, exit.message, None, ())
     error = by_kind.get(PieceKind.ERROR)

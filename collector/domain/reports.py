@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from collector.domain.facts import FAILED, Invocation, Report, ReportKind, ReportStatus, Result
-from collector.domain.failures import CRASH_MESSAGE, CRASH_TYPE, MEMORY_TYPE, Failure
+from collector.domain.failures import CRASH_MESSAGE, CRASH_TYPE, MEMORY_TYPE, Failure, out_of_memory, timed_out
 from collector.domain.prices import PriceTable
 from collector.domain.values import text, whole
 
@@ -168,14 +168,12 @@ def _outcome(row: Invocation, own: Sequence[Report], memory_mb: int | None) -> t
     if worst.status == ReportStatus.SUCCESS:
         return Result.OK, None
     if worst.status == ReportStatus.TIMEOUT:
-        lasted = (worst.duration_ns or (worst.billed_ms or 0) * 1_000_000) / 1e9
-        return Result.TIMEOUT, Failure("Timeout", f"Task timed out after {lasted:.2f} seconds", None, ())
+        return Result.TIMEOUT, timed_out(worst.duration_ns or (worst.billed_ms or 0) * 1_000_000)
     used_mb = max(report.max_memory_mb or 0 for report in own)
     type = next((report.error_type for report in own if report.error_type), CRASH_TYPE)
     # Older reports of an environment that ran out of memory say no more than that its process ended.
     if type == MEMORY_TYPE or (type == CRASH_TYPE and memory_mb and used_mb >= memory_mb):
-        message = f"Out of memory: {used_mb} MB of {memory_mb} MB were in use when the process was ended."
-        return Result.CRASHED, Failure(MEMORY_TYPE, message, None, ())
+        return Result.CRASHED, out_of_memory(used_mb, memory_mb)
     if row.finished:
         message = f"Lambda ended the invocation with {type} after the handler had returned."
         return Result.ERROR, Failure(type, message, None, ())

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from collector.domain.facts import FAILED, Call, Invocation, Issue, IssueKind, Occurrence, Result, Unfinished
 from collector.domain.failures import UNFINISHED
-from collector.domain.issues import fingerprint
 from collector.domain.reports import Verdict
 from collector.domain.rollups import Rollups
 from collector.store import tables
@@ -94,12 +93,8 @@ def _change_issues(connection: Connection, changes: Iterable[Change], rollups: R
 
 
 def _issue(verdict: Verdict) -> Issue | None:
-    if verdict.failure is None:
-        return None
-    type, message, culprit, frames = verdict.failure
-    row = verdict.row
-    id = fingerprint(row.function_id, type, message, frames)
-    return Issue(id, row.function_id, type, message, culprit, row.started_ns // 1_000_000)
+    row, failure, _ = verdict
+    return failure.issue(row.function_id, row.started_ns) if failure is not None else None
 
 
 def _change_calls(connection: Connection, changes: Iterable[Change], rollups: Rollups) -> None:

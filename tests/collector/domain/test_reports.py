@@ -307,3 +307,10 @@ def test_silence_is_explained_too() -> None:
     assert failure is not None
     assert failure.type == "Runtime.ExitError"
     assert explain(invocation(1), []) is None
+
+
+def test_memory_that_ran_out_is_told_without_a_size_that_nobody_knows() -> None:
+    running = invocation(1, result=Result.RUNNING, finished=False)._replace(memory_mb=None)
+    verdict = judged(running, report(ReportStatus.ERROR, error_type="Runtime.OutOfMemory", memory_mb=None))
+    assert verdict.failure is not None
+    assert verdict.failure.message == "Out of memory: 91 MB were in use when the process was ended."
