@@ -46,25 +46,9 @@ def trace(handler: Any = None) -> Any:
 
 
 def _traced(handler: Any, settings: Settings) -> Any:
-    with Loading(settings):
-        from clew.bootstrap import wrapped  # noqa: PLC0415  # not for a function whose tracing is off
+    from clew.environment import loading  # noqa: PLC0415  # not for a function whose tracing is off
+
+    with loading(settings):
+        from clew.bootstrap import wrapped  # noqa: PLC0415  # the same
 
         return wrapped(handler, settings)
-
-
-class Loading:
-    """While it lasts, variables with a value that cannot be read are not there.
-
-    Needed around the import of OpenTelemetry's SDK and what is made of it: both fail on a limit that is no number, and
-    the SDK asks for a provider of meters, which fails if a variable names one that is not there.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._names = {*settings.unreadable, "OTEL_PYTHON_METER_PROVIDER"}
-        self._hidden: dict[str, str] = {}
-
-    def __enter__(self) -> None:
-        self._hidden = {name: os.environ.pop(name) for name in self._names if name in os.environ}
-
-    def __exit__(self, *_: object) -> None:
-        os.environ.update(self._hidden)

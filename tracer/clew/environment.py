@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from clew.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from clew.settings import Settings
 
@@ -18,6 +18,29 @@ _time = time.time  # now: a function may replace it
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # An environment that was made ready this long before its first request was not made for it.
 _PROACTIVE = 10.0
+
+
+class Hidden:
+    """While it lasts, these variables are not there: OpenTelemetry fails on what some of them may hold."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = names
+        self._values: dict[str, str] = {}
+
+    def __enter__(self) -> None:
+        self._values = {name: os.environ.pop(name) for name in self._names if name in os.environ}
+
+    def __exit__(self, *_: object) -> None:
+        os.environ.update(self._values)
+
+
+def loading(settings: Settings) -> Hidden:
+    """To be around the import of OpenTelemetry's SDK and what is made of it.
+
+    Both fail on a limit that is no number, and the SDK asks for a provider of meters, which fails if a variable names
+    one that is not there.
+    """
+    return Hidden({*settings.unreadable, "OTEL_PYTHON_METER_PROVIDER"})
 
 
 class Start:

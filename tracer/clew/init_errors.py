@@ -113,13 +113,13 @@ def report(error: BaseException | None, told: Mapping[str, Any], kind: str = "")
     if _reported:
         return
     _reported = True
-    from clew.decorator import Loading  # noqa: PLC0415  # it imports this
-    from clew.settings import read  # noqa: PLC0415
+    from clew.environment import loading  # noqa: PLC0415  # only where something failed
+    from clew.settings import read  # noqa: PLC0415  # the same
 
     settings = read(os.environ)
     if settings.disabled:
         return
-    with Loading(settings):
+    with loading(settings):
         from clew.init_span import export  # noqa: PLC0415  # loads OpenTelemetry's SDK
 
         export(settings, error, told, kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from os import urandom  # now: a function may replace it
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider, s
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
 
+from clew.environment import Hidden
 from clew.guard import pass_on_signal
 from clew.version import VERSION
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from clew.settings import Settings
-
-
-TRACER_PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER"
 
 
 def detach(token: Token[Context]) -> None:
@@ -133,14 +130,10 @@ class Provider:
         if self._shared:
             return
         self._shared = True
-        # Hidden, because OpenTelemetry would load what the variable names, and fail if there is no such thing.
-        named = os.environ.pop(TRACER_PROVIDER, None)
-        try:
+        # OpenTelemetry would load what the variable names, and fail if there is no such thing.
+        with Hidden({"OTEL_PYTHON_TRACER_PROVIDER"}):
             if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
                 trace.set_tracer_provider(self._provider)
-        finally:
-            if named is not None:
-                os.environ[TRACER_PROVIDER] = named
 
     def add(self, processor: SpanProcessor) -> None:
         """Have a processor called for every span, after the buffer."""

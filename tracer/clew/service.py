@@ -38,9 +38,9 @@ def start() -> None:
             return
         for warning in settings.warnings:
             warn_once(warning)
-        from clew.decorator import Loading  # noqa: PLC0415  # not where the tracer is off
+        from clew.environment import loading  # noqa: PLC0415  # not where the tracer is off
 
-        with Loading(settings):
+        with loading(settings):
             scope = Service(_patient(settings)).scope
 
 
