@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from collector.domain.facts import (
@@ -32,7 +32,7 @@ from collector.domain.failures import MEMORY_TYPE, TIMEOUT_TYPE, Failure, out_of
 from collector.domain.ids import hash63, span_number
 from collector.domain.issues import Frame
 from collector.domain.prices import PriceTable
-from collector.domain.reports import SLACK_NS, fits
+from collector.domain.reports import SLACK_NS
 
 _CRASHES = ("Runtime.Exit", "Runtime.OutOfMemory", "Sandbox.", "Extension.")
 _KILLED = "signal: killed"
@@ -170,16 +170,6 @@ def report_of(attempt: Attempt, function: Function) -> Report:
         max_memory_mb=piece.max_memory_mb,
         init_ns=piece.init_ns,
         restore_ns=piece.restore_ns,
-    )
-
-
-def nearest(report: Report, rows: Sequence[Invocation]) -> Invocation | None:
-    """The traced invocation that a report is of: of several attempts the one whose start its figures give best."""
-    began_ns = report.time_ns - (report.duration_ns or 0)
-    return min(
-        (row for row in rows if fits(report, row)),
-        key=lambda row: (abs(row.started_ns - began_ns), row.started_ns, row.span_id),
-        default=None,
     )
 
 

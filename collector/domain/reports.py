@@ -112,6 +112,12 @@ def fits(report: Report, row: Invocation) -> bool:
     return report.time_ns - lasted_ns - SLACK_NS <= row.started_ns <= report.time_ns + SLACK_NS
 
 
+def nearest(report: Report, rows: Iterable[Invocation]) -> Invocation | None:
+    """Of several attempts that a report may be of, the one whose start its own figures give best."""
+    began_ns = report.time_ns - (report.duration_ns or 0)
+    return min(rows, key=lambda row: (abs(row.started_ns - began_ns), row.started_ns, row.span_id), default=None)
+
+
 def judge(row: Invocation, reports: Sequence[Report], *, prices: PriceTable, region: str) -> Verdict:
     """The invocation with what all its reports say. `row` may hold what some of them said already."""
     own = sorted((report for report in reports if report.kind == ReportKind.INVOCATION), key=_rank, reverse=True)

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from collector.domain.facts import Facts, Function, Invocation, LogPiece, Occurrence, PieceKind, Report
 from collector.domain.failures import Failure
-from collector.domain.log_invocations import StandIn, attempts, log_trace, nearest, outcome, report_of, stand_in
+from collector.domain.log_invocations import StandIn, attempts, log_trace, outcome, report_of, stand_in
 from collector.domain.prices import PriceTable
+from collector.domain.reports import fits, nearest
 from collector.domain.rollups import Rollups
 from collector.store import tables
 from collector.store.issue_rows import SpanKey, take_back, upsert_issues
@@ -112,7 +113,7 @@ def settle_requests(
         spans = [row for row in by_id[request.pieces[0].request_id] if _is_of(row, request.function, functions)]
         for attempt in attempts(request.pieces):
             report = report_of(attempt, request.function)
-            span = nearest(report, spans)
+            span = nearest(report, [row for row in spans if fits(report, row)])
             if span is not None:
                 reported.append(((span.started_ns, span.span_id), report))
                 continue

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from collector.domain.facts import Invocation, Report
 from collector.domain.prices import PriceTable
-from collector.domain.reports import Verdict, fits, judge
+from collector.domain.reports import Verdict, fits, judge, nearest
 from collector.store import statements, tables
 from collector.store.issue_rows import SpanKey
 from collector.store.outcomes import Change, lock_invocations, open_invocations
@@ -54,7 +54,11 @@ def settle(connection: Connection, reports: Sequence[Report], *, received_ms: in
     """Stores the reports with the invocations that they are of, and returns these. The others wait, if `received_ms`
     says since when."""
     found = _find(connection, reports)
-    joined = {index: key for index, rows in found.items() if (key := _nearest(reports[index], rows)) is not None}
+    joined = {
+        index: (row.started_ns, row.span_id)
+        for index, rows in found.items()
+        if (row := nearest(reports[index], rows)) is not None
+    }
     store_reports(connection, [(key, reports[index]) for index, key in joined.items()])
     if received_ms is None:
         _forget(connection, [reports[index] for index in joined])
@@ -129,9 +133,9 @@ def _claim_waiting(connection: Connection, arrived: Mapping[SpanKey, Invocation]
     functions = _functions(connection, arrived.values())
     joined = []
     for report in waiting:
-        rows = [row for row in candidates[report.request_id] if _fits(report, row, functions)]
-        if (key := _nearest(report, rows)) is not None:
-            joined.append((key, report))
+        row = nearest(report, [row for row in candidates[report.request_id] if _fits(report, row, functions)])
+        if row is not None:
+            joined.append(((row.started_ns, row.span_id), report))
     store_reports(connection, joined)
     _forget(connection, [report for _, report in joined])
     return {key for key, _ in joined}
@@ -168,14 +172,6 @@ def _find(connection: Connection, reports: Sequence[Report]) -> dict[int, list[I
 def _fits(report: Report, row: Invocation, functions: Mapping[int, tuple[str, str]]) -> bool:
     name, region = functions.get(row.function_id, ("", ""))
     return fits(report, row) and report.function in ("", name) and (report.region in ("", region) or not region)
-
-
-def _nearest(report: Report, rows: Iterable[Invocation]) -> SpanKey | None:
-    """Of several attempts that a report may be of, the one whose start its own figures give best."""
-    began_ns = report.time_ns - (report.duration_ns or 0)
-    return min(
-        ((row.started_ns, row.span_id) for row in rows), key=lambda key: (abs(key[0] - began_ns), key), default=None
-    )
 
 
 def store_reports(connection: Connection, joined: Iterable[tuple[SpanKey, Report]]) -> None:
