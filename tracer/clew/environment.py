@@ -65,7 +65,6 @@ class Environment:
         self._initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") or "on-demand"
         self._first = True
         self.region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
-        self.function_name = settings.function_name
         self.resource = _resource(settings, environ, self.region)
 
     def started(self) -> None:

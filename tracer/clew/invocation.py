@@ -17,7 +17,7 @@ from clew.guard import Guard, pass_on_signal
 from clew.logs import Lines
 from clew.measures import Measures, environment_once
 from clew.records import batch_size
-from clew.triggers import Trigger, find_trigger, http_attributes, http_status
+from clew.triggers import DIRECT, find_trigger, http_attributes, http_status
 from clew.unfinished import Watch
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Invocation:
         arn = text_of(context, "invoked_function_arn")
         parts = arn.split(":")
         self.account = parts[4] if len(parts) > 6 else ""
-        self._trigger = Trigger("direct", "other")
+        self._trigger = DIRECT
         with Guard("reading the event"):
             self._trigger = find_trigger(event, engine.environment.region, self.account)
         function = settings.function_name or text_of(context, "function_name") or name

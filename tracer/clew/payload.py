@@ -5,21 +5,16 @@ The work is bounded by the limit, never by the payload: a 20 MB event is walked 
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import TYPE_CHECKING
 
 from clew.secrets import MASK, Secrets
-from clew.walk import Walk
+from clew.walk import Walk, encode
 
 if TYPE_CHECKING:
     import re
 
     from clew.masking_rules import MaskingRules
-
-# Only what a walk made goes in: plain JSON without cycles.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-
 
 # A private key that is printed comes line by line. Of one in the middle only its form tells what it is.
 _KEY_LINES = frozenset({64, 70, 76})
@@ -73,7 +68,7 @@ class Renderer:
         copy = walk.value(value, 0)
         if self._rules is not None and place in self._rules.places:
             copy = MASK  # walked all the same: the caller wants to know whether it is plain
-        data = _encode(copy).encode("utf-8", "replace")
+        data = encode(copy).encode("utf-8", "replace")
         size = max(len(data), walk.seen) if walk.stopped and copy is not MASK else len(data)
         return Payload(data[: self.limit], size, copy is MASK or not walk.stopped, not walk.odd)
 

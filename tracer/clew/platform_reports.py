@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from clew.invocation import Invocation
 
 SCOPE = "clew.telemetry"
-_REPORT = "platform.report"
-_OF_INVOCATIONS = frozenset({_REPORT})
+_OF_INVOCATION = "platform.report"
 _OF_INITIALIZATION = frozenset({"platform.initReport", "platform.restoreReport"})
 _MAX_KNOWN = 100
 _MAX_WAITING = 200
@@ -87,7 +86,7 @@ class PlatformReports:
         record = document.get("record")
         request_id = record.get("requestId") if isinstance(record, dict) else None
         moment = _nanoseconds(document.get("time"))
-        if kind in _OF_INVOCATIONS:
+        if kind == _OF_INVOCATION:
             known = self._invocation(request_id, moment)
             if known is not None:
                 known.reported = True

@@ -29,7 +29,7 @@ ENCODED = frozenset({
 _MIN_ENCODED = 12
 
 # Only what a walk made goes in: plain JSON without cycles.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -253,7 +253,7 @@ class Walk:
             self.kept += size
             return text
         self.masked = True
-        masked = _encode(copy)
+        masked = encode(copy)
         self.kept += len(masked)
         return masked
 
