@@ -55,6 +55,7 @@ def _trace(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callabl
             "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
             # Machines that run tests pause for longer than a collector on loopback ever takes.
             "CLEW_EXPORT_TIMEOUT": "5000",
+            "CLEW_CHECKPOINT_AFTER": "0",  # on a busy machine any handler may run for half a second
         }
         for name, value in {**defaults, **environ}.items():
             monkeypatch.setenv(name, value)

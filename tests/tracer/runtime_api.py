@@ -82,6 +82,7 @@ class Lambda:
             "_HANDLER": self.handler,
             "LAMBDA_TASK_ROOT": str(self.folder),
             "CLEW_EXTENSION": "false",  # nobody here waits for one, as the whole local Lambda does
+            "CLEW_CHECKPOINT_AFTER": "0",  # on a busy machine any handler may run for half a second
             **self.environ,
         }
         wrapper = [] if self.wrapper is None else [str(self.wrapper)]

@@ -40,7 +40,6 @@ def function(folder: Path, sink: Sink, code: str) -> Lambda:
         "PYTHONPATH": os.pathsep.join(paths),
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
         "CLEW_EXPORT_TIMEOUT": "5000",
-        "CLEW_CHECKPOINT_AFTER": "0",  # imports in the handler take longer
     }
     return Lambda(folder, TOP + code, environ)
 

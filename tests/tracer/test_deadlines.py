@@ -33,7 +33,7 @@ def handler(event, context):
 def test_an_invocation_that_times_out_is_exported_with_the_call_that_hangs(tmp_path: Path, sink: Sink) -> None:
     """With a second's timeout, the open spans and lines arrive before it, marked unfinished."""
     silent = Sink("hang")
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000", "CLEW_CHECKPOINT_AFTER": "0"}
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000"}
     try:
         with Lambda(tmp_path, HANGS.format(port=silent.port), environ, timeout=1.0) as function:
             function.invoke_without_answer({"call": True, "seconds": 30, "token": "hunter2"})
@@ -62,7 +62,6 @@ def test_an_invocation_that_ends_after_all_is_exported_again_complete(tmp_path: 
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
         "CLEW_EXPORT_TIMEOUT": "5000",
         "CLEW_TIMEOUT_MARGIN": "2500",
-        "CLEW_CHECKPOINT_AFTER": "0",
     }
     with Lambda(tmp_path, HANGS.format(port=1), environ, timeout=3.0) as function:
         answer = function.invoke({"call": False, "seconds": 1.5})
@@ -80,7 +79,7 @@ def test_an_invocation_that_ends_after_all_is_exported_again_complete(tmp_path: 
 
 def test_later_invocations_of_an_environment_are_watched_too(tmp_path: Path, sink: Sink) -> None:
     """One that ends in time is not reported as unfinished, and does not keep the next from being so."""
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000", "CLEW_CHECKPOINT_AFTER": "0"}
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000"}
     with Lambda(tmp_path, HANGS.format(port=1), environ, timeout=1.0) as function:
         for _ in range(3):
             function.invoke({"call": False, "seconds": 0})

@@ -133,7 +133,7 @@ def test_an_invocation_that_times_out_is_there_before_the_response(tmp_path: Pat
     def handler(event, context):
         time.sleep(event.get("seconds", 0))
     """
-    with LocalFunctions(tmp_path, sink, source, timeout=2, CLEW_CHECKPOINT_AFTER="0") as functions:
+    with LocalFunctions(tmp_path, sink, source, timeout=2) as functions:
         outcomes = [functions.invoke({"seconds": seconds}) for seconds in (0, 30, 0)]
 
     assert [outcome.status for outcome in outcomes] == [Status.SUCCESS, Status.TIMEOUT, Status.SUCCESS]

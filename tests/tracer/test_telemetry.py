@@ -181,7 +181,7 @@ def test_the_processes_of_the_function_can_be_ended_as_before(tmp_path: Path, si
     def handler(event, context):
         return [end(pause) for pause in [0.2] + [0] * 10] + sorted(signal.pthread_sigmask(signal.SIG_BLOCK, set()))
     """
-    with LocalFunctions(tmp_path, sink, source, timeout=20, CLEW_CHECKPOINT_AFTER="0") as functions:
+    with LocalFunctions(tmp_path, sink, source, timeout=20) as functions:
         outcomes = [functions.invoke() for _ in range(2)]
 
     assert [outcome.value() for outcome in outcomes] == [[-15] * 11] * 2
