@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Collection
 
 from flask import Flask, g, request
 from sqlalchemy import Engine
 
-from webapp import assets, errors, filters, function, functions, issues, links, security, system_map, transaction
+from webapp import assets, csrf, errors, filters, function, functions, issues, links, security, system_map, transaction
 from webapp import transactions as transactions_page
 from webapp.identifiers import IdConverter, TraceIdConverter
 from webapp.period import DAY_MS, DEFAULT, LABELS, LONGEST_MS, read_period
@@ -19,13 +20,21 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def create_app(engine: Engine, *, now: Callable[[], int] = now_ms, allowed_hosts: Collection[str] = ()) -> Flask:
+def create_app(
+    engine: Engine,
+    *,
+    now: Callable[[], int] = now_ms,
+    allowed_hosts: Collection[str] = (),
+    secret_key: bytes | None = None,
+) -> Flask:
     """The dashboard over `engine`.
 
     `now` gives milliseconds since 1970. `allowed_hosts` are names, without port, that the dashboard answers to beside
-    those of loopback.
+    those of loopback. `secret_key` signs sessions and forms; unless it is the same after a restart and in every process
+    on the database, those of before are refused.
     """
     app = Flask(__name__)
+    app.secret_key = secret_key or secrets.token_bytes(32)
     app.extensions[EXTENSION] = engine
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["id"] = IdConverter
@@ -33,6 +42,7 @@ def create_app(engine: Engine, *, now: Callable[[], int] = now_ms, allowed_hosts
     app.url_map.strict_slashes = False
 
     security.init_app(app, allowed_hosts)
+    csrf.init_app(app)
 
     @app.before_request
     def read_clock() -> None:

@@ -12,7 +12,14 @@ from collector.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-TITLES = {400: "That request makes no sense", 404: "Nothing here", 405: "Not that way", 500: "Something broke in Clew"}
+TITLES = {
+    400: "That request makes no sense",
+    403: "That was not taken",
+    404: "Nothing here",
+    405: "Not that way",
+    413: "That is too much",
+    500: "Something broke in Clew",
+}
 RETRY_AFTER_S = "5"
 
 

@@ -69,8 +69,9 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
 });
 
-// Empty fields would only make the address longer.
+// Empty fields would only make the address longer. In a form that changes something, empty means empty.
 document.addEventListener("submit", (event) => {
+  if (event.target.method !== "get") return;
   for (const field of event.target.elements) {
     if (field.name && !field.value && field.tagName !== "BUTTON") field.disabled = true;
   }
