@@ -18,6 +18,7 @@ PARTS = {
     "domain": "collector/domain",
     "store": "collector/store",
     "receivers": "collector/receivers",
+    "alerts": "collector/alerts",
     "local lambda": "collector/local_lambda",
     "app": "collector/app",
     "webapp": "webapp",
@@ -47,6 +48,10 @@ LAYERS = {
         own=("collector.receivers", "collector.domain", "collector.store"),
         never=("flask", "sqlalchemy", "granian"),
     ),
+    "alerts": Layer(
+        own=("collector.alerts", "collector.domain", "collector.store"),
+        never=("flask", "granian", "opentelemetry"),
+    ),
     # Runs anybody's functions, on any Python that a function may have, with nothing but the standard library.
     "local lambda": Layer(
         own=("collector.local_lambda",),
@@ -60,6 +65,10 @@ LAYERS = {
             "collector.domain.issues",
             "collector.store.queries",
             "collector.store.errors",
+            # What alerts are made of, and what their pages read.
+            "collector.alerts.model",
+            "collector.alerts.conditions",
+            "collector.alerts.pages",
         ),
         never=("opentelemetry", "google.protobuf", "granian"),
     ),
@@ -161,6 +170,12 @@ def test_every_file_of_the_product_belongs_to_a_part() -> None:
         ("receivers", "from collector.app.settings import Settings"),
         ("receivers", "import webapp.charts"),
         ("receivers", "from sqlalchemy import select"),
+        ("alerts", "from flask import request"),
+        ("alerts", "from collector.receivers import otlp"),
+        ("alerts", "from collector.app.settings import Settings"),
+        ("receivers", "from collector.alerts import model"),
+        ("store", "from collector.alerts.model import Rule"),
+        ("webapp", "from collector.alerts.evaluator import Evaluator"),
         ("local lambda", "from collector.domain import ids"),
         ("local lambda", "import clew"),
         ("local lambda", "import click"),

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
+from collector.store import alert_tables  # part of the one metadata
 from collector.store.rollup_tables import (
     edge_durations,
     edge_stats,
@@ -39,6 +40,7 @@ from collector.store.rollup_tables import (
 )
 
 __all__ = [
+    "alert_tables",
     "calls",
     "edge_durations",
     "edge_stats",
