@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from collector.store import alert_tables  # part of the one metadata
+from collector.store.lease import leases
 from collector.store.rollup_tables import (
     edge_durations,
     edge_stats,
@@ -54,6 +55,7 @@ __all__ = [
     "issue_occurrences",
     "issue_stats",
     "issues",
+    "leases",
     "link_keys",
     "links",
     "log_pieces",
