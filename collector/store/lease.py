@@ -71,7 +71,6 @@ class Lease:
         self.name = name
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
-    @property
     def held(self) -> bool:
         """Whether it is ours for certain, without asking the database."""
         return self._monotonic() < self._until
@@ -107,5 +106,4 @@ class Lease:
 
 def database_now_ms(connection: Connection) -> int:
     """Milliseconds since 1970 by the clock of the database's machine."""
-    now: int = connection.scalar(select(literal_column(_NOW_MS[connection.dialect.name])))
-    return now
+    return connection.execute(select(literal_column(_NOW_MS[connection.dialect.name], BigInteger))).scalar_one()

@@ -32,17 +32,17 @@ def test_one_of_two_holds_it(database: Engine) -> None:
     first, second = clock.lease(database, "first"), clock.lease(database, "second")
 
     assert (True, False) == (first.acquire(), second.acquire())
-    assert (True, False) == (first.held, second.held)
+    assert (True, False) == (first.held(), second.held())
 
     clock.now_s += 50
     assert (True, False) == (first.acquire(), second.acquire())  # renewed
 
     clock.now_s += 59.999
     assert not second.acquire()
-    assert first.held
+    assert first.held()
 
     clock.now_s += 0.001
-    assert not first.held  # it knows without asking
+    assert not first.held()  # it knows without asking
     assert second.acquire()
     assert not first.acquire()
 
@@ -56,7 +56,7 @@ def test_who_lets_go_is_succeeded_at_once(database: Engine) -> None:
     assert not second.acquire()
 
     first.release()
-    assert not first.held
+    assert not first.held()
     assert second.acquire()
 
 
