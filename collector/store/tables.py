@@ -39,6 +39,7 @@ from collector.store.rollup_tables import (
     issue_stats,
     metadata,
 )
+from collector.store.token_tables import secret_keys, tokens
 
 __all__ = [
     "alert_tables",
@@ -63,7 +64,9 @@ __all__ = [
     "metadata",
     "reports",
     "resources",
+    "secret_keys",
     "stitch_queue",
+    "tokens",
     "trace_exports",
     "transactions",
     "unfinished",
