@@ -28,7 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
-from collector.store import alert_tables  # part of the one metadata
+from collector.store import alert_tables, channel_tables  # parts of the one metadata
 from collector.store.lease import leases
 from collector.store.rollup_tables import (
     edge_durations,
@@ -44,6 +44,7 @@ from collector.store.token_tables import secret_keys, tokens
 __all__ = [
     "alert_tables",
     "calls",
+    "channel_tables",
     "edge_durations",
     "edge_stats",
     "exports",
