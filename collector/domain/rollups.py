@@ -83,6 +83,7 @@ class Rollups:
     _functions: dict[tuple[int, int], FunctionSum] = field(default_factory=dict)
     _edges: dict[tuple[int, int, int, int], EdgeSum] = field(default_factory=dict)
     _issues: dict[tuple[int, int], IssueSum] = field(default_factory=dict)
+    lessened_issues: set[int] = field(default_factory=set)  # that lost occurrences
 
     @property
     def functions(self) -> dict[FunctionKey, FunctionSum]:

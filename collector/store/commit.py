@@ -13,7 +13,7 @@ from collector.domain.prices import PriceTable, default_prices
 from collector.domain.rollups import Rollups
 from collector.store import statements, tables
 from collector.store.codec import NEWEST, compress
-from collector.store.issue_rows import SpanKey, latest, take_back, write_issues
+from collector.store.issue_rows import SpanKey, latest, settle_lessened, take_back, write_issues
 from collector.store.log_requests import join_logs, lock_pieces
 from collector.store.outcomes import change_outcomes
 from collector.store.platform_reports import join_reports
@@ -37,12 +37,15 @@ class Seen:
     """What this process has written already and need not write again with every commit.
 
     Only a saving: the statements themselves are idempotent. `confirm` after the commit and `forget` after a rollback,
-    so that what did not reach the database is written again.
+    so that what did not reach the database is written again. It is forgotten now and then: retention deletes functions
+    and resources that were not written for longer than FORGET_S and that nothing names any more.
     """
 
     MOST = 100_000
+    FORGET_S = 3600.0
 
     def __init__(self) -> None:
+        self._forget_at = time.monotonic() + self.FORGET_S
         self._functions: dict[int, Function] = {}
         self._resources: dict[int, Resource] = {}
         self._new_functions: dict[int, Function] = {}
@@ -65,7 +68,8 @@ class Seen:
         return list(self._new_resources.values())
 
     def confirm(self) -> None:
-        if len(self._functions) + len(self._resources) > self.MOST:
+        if len(self._functions) + len(self._resources) > self.MOST or time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + self.FORGET_S
             self._functions.clear()
             self._resources.clear()
         self._functions.update(self._new_functions)
@@ -108,6 +112,7 @@ def write_facts(
     write(connection, tables.trace_exports, {(trace, facts.export.id) for facts in new for trace in facts.traces})
     token = time.time_ns()
     write(connection, tables.stitch_queue, {(token, trace) for trace in traces})
+    settle_lessened(connection, rollups)
     write_rollups(connection, rollups)
 
 
@@ -115,8 +120,12 @@ def _write_exports(connection: Connection, group: Sequence[Facts]) -> list[Facts
     """Stores the exports that are new and returns their facts."""
     by_id = {facts.export.id: facts for facts in group if facts.export.items}
     rows = [
-        (export.id, export.signal, int(NEWEST), export.items, export.received_ms, compress(export.body))
-        for export in (facts.export for facts in by_id.values())
+        (
+            *(export.id, export.signal, int(NEWEST), export.items, export.received_ms),
+            b"".join(sorted(traces)),
+            compress(export.body),
+        )
+        for export, traces in ((facts.export, facts.traces) for facts in by_id.values())
     ]
     written = write_new(connection, tables.exports, rows)
     return [facts for id, facts in by_id.items() if (id,) in written]

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Connection, cast, func, select, update
 from collector.domain.facts import Facts, Invocation, Issue, Occurrence
 from collector.domain.rollups import Rollups
 from collector.store import statements, tables
+from collector.store.issue_changes import drop_changes, note_changes
 from collector.store.statements import Conflict, larger, smaller, write
 
 SpanKey = tuple[int, int]  # started_ns, span_id
@@ -65,9 +66,11 @@ def upsert_issues(connection: Connection, said: Iterable[Issue]) -> None:
     write(
         connection,
         tables.issues,
-        [(*issue[:5], first_seen_ms, issue.seen_ms, "open", issue.kind) for issue, first_seen_ms in issues.values()],
+        [(*issue[:5], first_seen_ms, issue.seen_ms, issue.kind) for issue, first_seen_ms in issues.values()],
         _ISSUES,
     )
+    if issues:
+        note_changes(connection, {id: issue.seen_ms for id, (issue, _) in issues.items()})
 
 
 def occurrences_of(connection: Connection, rows: Collection[Invocation]) -> list[Occurrence]:
@@ -90,21 +93,30 @@ _LAST_SEEN = (
 )
 
 
-def delete_occurrences(connection: Connection, gone: Collection[Occurrence]) -> None:
-    """They turned out to be none; their issues were last seen when those that are left were."""
-    if not gone:
-        return
-    statements.delete_by_key(connection, tables.issue_occurrences, [row[:3] for row in gone])
-    ids = sorted({row.issue_id for row in gone})
+def delete_occurrences(connection: Connection, gone: Collection[Occurrence], rollups: Rollups) -> None:
+    """They turned out to be none. Whoever writes the rollups settles the issues that had them."""
+    if gone:
+        statements.delete_by_key(connection, tables.issue_occurrences, [row[:3] for row in gone])
+        rollups.lessened_issues.update(row.issue_id for row in gone)
+
+
+def settle_lessened(connection: Connection, rollups: Rollups) -> None:
+    """Issues that lost occurrences were last seen when those that are left were, and need not have come (back) at all.
+
+    At the end of the commit: another occurrence may have taken the place of the one that went.
+    """
+    ids = sorted(rollups.lessened_issues)
     for start in range(0, len(ids), statements.KEYS_PER_STATEMENT):
         some = tables.issues.c.id.in_(ids[start : start + statements.KEYS_PER_STATEMENT])
         last_seen = func.coalesce(cast(_LAST_SEEN, BigInteger), tables.issues.c.last_seen_ms)
         connection.execute(update(tables.issues).where(some).values(last_seen_ms=last_seen))
+    if ids:
+        drop_changes(connection, ids)
 
 
 def take_back(connection: Connection, replaced: Mapping[SpanKey, Invocation], rollups: Rollups) -> None:
     """Another span takes the place of these: their occurrences go, and what they added to their issues."""
     gone = occurrences_of(connection, replaced.values())
-    delete_occurrences(connection, gone)
+    delete_occurrences(connection, gone, rollups)
     for row in gone:
         rollups.add_occurrence(row, replaced[row.started_ns, row.span_id].cost_pd, -1)

@@ -87,7 +87,7 @@ def _change_issues(connection: Connection, changes: Iterable[Change], rollups: R
             issues.append(wanted)
             new.append(Occurrence(wanted.id, row.started_ns, row.span_id, row.trace_id))
             rollups.add_occurrence(new[-1], row.cost_pd)
-    delete_occurrences(connection, gone)
+    delete_occurrences(connection, gone, rollups)
     upsert_issues(connection, issues)
     write(connection, tables.issue_occurrences, new)
 

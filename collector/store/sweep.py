@@ -15,7 +15,7 @@ from collector.domain.prices import PriceTable, default_prices
 from collector.domain.reports import crash
 from collector.domain.rollups import Rollups
 from collector.store import tables
-from collector.store.issue_rows import SpanKey
+from collector.store.issue_rows import SpanKey, settle_lessened
 from collector.store.log_requests import settle_requests, unsettled
 from collector.store.outcomes import Change, change_outcomes, lock_invocations, open_invocations
 from collector.store.platform_reports import judge_all, recent, settle
@@ -74,6 +74,7 @@ class Sweeper:
                 changes = judge_all(connection, settled.reported, prices=self._prices) if settled.reported else []
                 traces |= settled.traces | change_outcomes(connection, changes, rollups)
             write(connection, tables.stitch_queue, {(now_ns, trace) for trace in traces})
+            settle_lessened(connection, rollups)
             write_rollups(connection, rollups)
         return len(due) == MOST
 

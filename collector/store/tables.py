@@ -11,12 +11,13 @@ Conventions that hold in every table:
 * `*_pd` is money in picodollars (1e-12 USD), an integer, so that sums never drift.
 * Ids of functions, resources and issues are 63-bit hashes of what they name (`collector.domain.ids`), so that any
   number of collectors agree on them without asking the database.
-* The rollups are in `collector.store.rollup_tables`.
+* The rollups are in `collector.store.rollup_tables`, what people decide about issues in `collector.store.issue_tables`.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -26,9 +27,11 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    event,
 )
 
 from collector.store import alert_tables, channel_tables  # parts of the one metadata
+from collector.store.issue_tables import issue_changes, issue_history, issue_states
 from collector.store.lease import leases
 from collector.store.rollup_tables import (
     edge_durations,
@@ -54,7 +57,10 @@ __all__ = [
     "functions",
     "invocation_tags",
     "invocations",
+    "issue_changes",
+    "issue_history",
     "issue_occurrences",
+    "issue_states",
     "issue_stats",
     "issues",
     "leases",
@@ -85,7 +91,16 @@ exports = Table(
     Column("codec", SmallInteger, nullable=False),  # collector.store.codec.Codec
     Column("items", Integer, nullable=False),  # spans or log records in it
     Column("received_ms", BigInteger, nullable=False),
+    # Of which traces it holds something, 16 bytes each: whoever deletes it finds its rows in trace_exports by them.
+    Column("traces", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    # On PostgreSQL one partition per day, so that a day's disk space comes back at once: collector.store.partitions.
+    postgresql_partition_by="RANGE (id)",
+)
+event.listen(
+    exports,
+    "after_create",
+    DDL("CREATE TABLE exports_default PARTITION OF exports DEFAULT").execute_if(dialect="postgresql"),
 )
 
 # Which exports hold something of a trace.
@@ -357,7 +372,6 @@ issues = Table(
     Column("culprit", Text),  # the failing call "Transcribe.StartTranscriptionJob", or "app.py in handler"
     Column("first_seen_ms", BigInteger, nullable=False),
     Column("last_seen_ms", BigInteger, nullable=False),
-    Column("status", Text, nullable=False),  # "open"
     Column("kind", SmallInteger, nullable=False),  # collector.domain.facts.IssueKind
     Index(None, "function_id"),
 )

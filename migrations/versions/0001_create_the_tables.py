@@ -75,9 +75,13 @@ def upgrade() -> None:
         sa.Column("codec", sa.SmallInteger(), nullable=False),
         sa.Column("items", sa.Integer(), nullable=False),
         sa.Column("received_ms", sa.BigInteger(), nullable=False),
+        sa.Column("traces", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
+        postgresql_partition_by="RANGE (id)",
     )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE TABLE exports_default PARTITION OF exports DEFAULT")
     op.create_table(
         "function_durations",
         sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -208,7 +212,6 @@ def upgrade() -> None:
         sa.Column("culprit", sa.Text(), nullable=True),
         sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issues")),
     )

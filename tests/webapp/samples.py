@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from collector.domain.facts import Result
+from collector.domain.issue_states import Status
 from collector.store.queries.common import FunctionRef, IssueLabel, Point, ResourceRef, ServiceCount
 from collector.store.queries.function import FunctionDetail, InvocationPage, InvocationRow
 from collector.store.queries.functions import FunctionRow
@@ -191,7 +192,7 @@ def issue_rows() -> list[IssueRow]:
             BAD_NAME.type,
             MESSAGE,
             "Transcribe.StartTranscriptionJob",
-            "open",
+            Status.OPEN,
             START,
             29,
             0.0241,
@@ -206,7 +207,7 @@ def issue_rows() -> list[IssueRow]:
             TIMEOUT.type,
             "Task timed out after 3.00 seconds",
             "S3.GetObject",
-            "open",
+            Status.OPEN,
             START,
             8,
             0.0066,
@@ -221,7 +222,7 @@ def issue_rows() -> list[IssueRow]:
             KEY_ERROR.type,
             "'results'",
             "store_summary.py in handler",
-            "open",
+            Status.OPEN,
             SUMMARIZE,
             1,
             0.0009,

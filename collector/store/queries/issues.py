@@ -6,13 +6,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Subquery, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, func, or_, select
 
 from collector.domain.facts import IssueKind
+from collector.domain.issue_states import Status, status_of
 from collector.store.queries.common import FunctionRef, TimeRange
 from collector.store.queries.lookups import FUNCTION_COLUMNS, contains, searchable, storable
 from collector.store.queries.windows import TREND_BUCKETS, grouped, nanoseconds, rollup, slices, trend
-from collector.store.tables import function_stats, functions, issue_occurrences, issue_stats, issues, memberships
+from collector.store.tables import (
+    function_stats,
+    functions,
+    issue_changes,
+    issue_occurrences,
+    issue_states,
+    issue_stats,
+    issues,
+    memberships,
+)
 
 MOST = 500  # rows of the list; the filters reach the others
 
@@ -23,7 +33,7 @@ class IssueRow:
     type: str
     message: str
     culprit: str | None
-    status: str
+    status: Status
     function: FunctionRef
     occurrences: int  # within the window
     share: float  # of the function's invocations in the window, 0..1
@@ -38,6 +48,15 @@ class IssueRow:
 # `kind` is a function's as well.
 _ISSUE_COLUMNS = (*(column for column in issues.c if column.name != "kind"), issues.c.kind.label("issue_kind"))
 
+# Of `issue_states`, joined to `issues` where there is one.
+STATE_COLUMNS = (
+    issue_states.c.status.label("decision"),
+    issue_states.c.until_ms,
+    exists()
+    .where(issue_changes.c.issue_id == issue_states.c.issue_id, issue_changes.c.since_ms == issue_states.c.since_ms)
+    .label("regressed"),
+)
+
 SORTS = ("occurrences", "last_seen", "first_seen", "type", "cost")
 
 
@@ -50,8 +69,10 @@ def list_issues(
     search: str = "",
     sort: str = "occurrences",
     descending: bool = True,
+    now_ms: int | None = None,
 ) -> list[IssueRow]:
-    """Issues that occurred within the window. `search` looks in type, message, culprit and function name.
+    """Issues that occurred within the window. `search` looks in type, message, culprit and function name. `now_ms`: at
+    which a mute is over or not; the window's end unless said.
 
     Equals stand with the one last seen first, unknown costs at the end. At most MOST rows.
     """
@@ -75,9 +96,10 @@ def list_issues(
     }
     key = sorts.get(sort, sorts["occurrences"])
     found = connection.execute(
-        select(*_ISSUE_COLUMNS, *FUNCTION_COLUMNS, seen.c.occurrences, seen.c.cost_pd)
+        select(*_ISSUE_COLUMNS, *FUNCTION_COLUMNS, seen.c.occurrences, seen.c.cost_pd, *STATE_COLUMNS)
         .join(functions, functions.c.id == issues.c.function_id)
         .join(seen, seen.c.issue_id == issues.c.id)
+        .outerjoin(issue_states, issue_states.c.issue_id == issues.c.id)
         .where(*where)
         .order_by((key.desc() if descending else key).nulls_last(), issues.c.last_seen_ms.desc(), issues.c.id)
         .limit(MOST)
@@ -93,7 +115,7 @@ def list_issues(
             type=row.type,
             message=row.message,
             culprit=row.culprit,
-            status=row.status,
+            status=status_of(row.decision, row.until_ms, regressed=row.regressed, now_ms=now_ms or window.end_ms),
             function=FunctionRef(*row[first_of_function : first_of_function + 5]),
             occurrences=row.occurrences,
             share=min(1.0, row.occurrences / max(1, invocations.get(row.function_id, 0))),
