@@ -265,7 +265,7 @@ class Call:
                     limit = self._fail(attributes, *refusal)
                 if self._captured:
                     attributes["clew.response"] = self._response(answer, limit)
-                span.set_attributes(attributes)
+                _add(span, attributes)
         finally:
             if self._own:
                 span.end()
@@ -285,7 +285,7 @@ class Call:
                 )
                 if self._captured and answer:
                     attributes["clew.response"] = self._response(answer, limit)
-                span.set_attributes(attributes)
+                _add(span, attributes)
         finally:
             if self._own:
                 span.end()
@@ -321,6 +321,13 @@ def _start_span(invocation: Invocation, current: Span, name: str, attributes: di
     ):
         return CallSpan(name, parent, attributes, invocation._engine.provider.tracer)
     return invocation.start_span(name, attributes)
+
+
+def _add(span: Span, attributes: dict[str, Any]) -> None:
+    if type(span) is CallSpan:
+        span.attributes.update(attributes)  # ours are what attributes may be, which is not asked again
+    else:
+        span.set_attributes(attributes)
 
 
 def _is_others(span: Span, invocation: Invocation, outer: object) -> bool:

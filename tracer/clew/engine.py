@@ -94,6 +94,7 @@ class Engine:
             self._begun = True
             self.provider.share()
             thread_errors.watch(running)
+        self.provider.ids.renew()  # the environment may be a copy, made of a snapshot meanwhile
         invocation = Invocation(self, name, event, context)
         if self.extension is not None:
             self.extension.begin(invocation)
@@ -167,6 +168,7 @@ class Engine:
         """The parent's threads and connection are not the child's."""
         self._lock = threading.RLock()
         self.deadlines = Deadlines()
+        self.provider.ids.renew()
         for invocation in self._active:
             # The parent exports it. A child that leaves by the handler would say that it failed.
             invocation.disown()

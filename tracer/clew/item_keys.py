@@ -10,17 +10,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from clew.events import items, mapping, text
-from clew.items import item_key
+from clew.items import canonical, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _MAX_TABLES = 500
 _MAX_ITEMS = 100  # of a transaction; a batch has 25
 _MAX_KEYS = 128
 
 # Tried on a put while the schema is not known: one that is wrong matches nothing, for a stream has the real key.
-_USUAL = (("pk", "sk"), ("PK", "SK"), ("pk",), ("PK",), ("id",), ("Id",), ("ID",))
+_USUAL = tuple(map(frozenset, (("pk", "sk"), ("PK", "SK"), ("pk",), ("PK",), ("id",), ("Id",), ("ID",))))
 _MAX_USUAL = 2
 
 _READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
@@ -96,18 +96,21 @@ def _keys(region: str, table: str, name: str, attributes: dict[str, Any]) -> Ite
     """The key's digest where the key is known, else those of the whole and of what keys are usually called."""
     if not table or not attributes:
         return
-    if name == "Key":
-        candidates = [attributes]
-    else:
+    chosen: list[Collection[str]] = [()]  # the whole
+    if name != "Key":
         known = _schemas.get(_place(region, table))
         if known is not None and all(part in attributes for part in known):
-            candidates = [{part: attributes[part] for part in known}]
+            chosen = [known]
         else:
-            usual = [names for names in _USUAL if all(part in attributes for part in names)][:_MAX_USUAL]
-            candidates = [attributes, *({part: attributes[part] for part in names} for names in usual)]
-    for candidate in candidates:
-        key = item_key(region, table, candidate) or item_key(region, table, _typed(candidate))
-        if key:
+            chosen += [names for names in _USUAL if names.issubset(attributes)][:_MAX_USUAL]
+    whole = canonical(attributes)
+    for names in chosen:
+        if whole:
+            parts = {part: whole[part] for part in names} if names else whole
+        else:  # too large, or not DynamoDB's notation; a part of it may do
+            few = {part: attributes[part] for part in names} if names else attributes
+            parts = canonical(few) or canonical(_typed(few))
+        if parts and (key := key_of(region, table, parts)):
             yield key
 
 

@@ -130,7 +130,7 @@ def _dynamodb(params: dict[str, Any], place: Place) -> Attributes:
     names = [table] if type(table) is str else _tables(params)
     if not names:
         return {}
-    kept = [name[:MAX_NAME] for name in names[:_MAX_TABLES]]
+    kept = tuple([name[:MAX_NAME] for name in names[:_MAX_TABLES]])  # no list: its encoding is kept
     return {"aws.dynamodb.table_names": kept, **_named(names[0], "dynamodb", "table/", place)}
 
 

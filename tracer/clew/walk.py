@@ -139,7 +139,7 @@ class Walk:
             self.under = key
             if secret and item is not None and item is not True and item is not False:
                 copy[key] = self.hide(item)
-            elif key in hidden:
+            elif hidden and key in hidden:
                 copy[key] = self.base64(item, depth) if hidden[key] else self.hide(item)
             else:
                 copy[key] = self.value(item, depth + 1)
