@@ -33,7 +33,8 @@ def test_stores_an_export_whole(database: Engine) -> None:
 
     (stored,) = rows(database, tables.exports)
     assert given.export.id == stored[0]
-    assert given.export.body == decompress(stored[2], stored[5])
+    assert given.export.body == decompress(stored[2], stored[6])
+    assert b"".join(sorted(given.traces)) == stored[5]
 
 
 def test_a_request_sent_twice_counts_once(database: Engine) -> None:

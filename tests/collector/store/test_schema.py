@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from collector.store.errors import DatabaseInUse, NewerDatabase, NotADatabase, N
 from collector.store.schema import check, claim, current_revision, downgrade, head_revision, upgrade
 from collector.store.tables import metadata
 from tests.databases import create_sqlite
+
+PARTITION = re.compile("exports_(default|[0-9]{8})")
 
 
 def _catalogue(engine: Engine) -> list[tuple[object, ...]]:
@@ -50,9 +53,11 @@ def test_migrations_make_what_the_code_expects(database: Engine, empty_database_
 
 
 def test_alembic_finds_nothing_to_migrate(database: Engine) -> None:
-    """Autogenerating a migration from head would be empty."""
+    """Autogenerating a migration from head would be empty: partitions are made as time goes on."""
+    options = {"include_name": lambda name, kind, _parents: kind != "table" or not PARTITION.fullmatch(name or "")}
     with database.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
 
 
 def test_migrations_go_down_and_up_again(database: Engine) -> None:
