@@ -30,9 +30,11 @@ class Result(IntEnum):
     RUNNING = 3  # last heard of while it ran, and its deadline has not passed
     CRASHED = 4  # the process ended before the handler did
     INIT_FAILED = 5  # the environment failed before any handler ran
+    OUT_OF_MEMORY = 6  # it crashed because of that
+    HANDLED = 7  # the handler returned, and dealt with an error: it answered 5xx, gave records back, or a call failed
 
 
-FAILED = frozenset({Result.ERROR, Result.TIMEOUT, Result.CRASHED, Result.INIT_FAILED})
+FAILED = frozenset({Result.ERROR, Result.TIMEOUT, Result.CRASHED, Result.INIT_FAILED, Result.OUT_OF_MEMORY})
 
 
 class Initialization(IntEnum):
@@ -61,10 +63,22 @@ class ReportStatus(IntEnum):
 
 
 class IssueKind(IntEnum):
-    """FAILURE: invocations failed with it. REPORTED: the function said so itself and went on."""
+    """What an issue's occurrences are."""
 
-    FAILURE = 0
-    REPORTED = 1
+    FAILURE = 0  # invocations that failed with it
+    REPORTED = 1  # the function said so itself and went on
+    HANDLED = 2  # the handler answered 5xx, or gave records back, and did not fail
+    CALL = 3  # a call failed, and the handler went on
+    NEAR_TIMEOUT = 4  # the invocation took nearly as long as it may
+    NEAR_MEMORY = 5  # it used nearly as much memory as there is
+    THROTTLED = 6  # somebody invoked the function, and Lambda refused: no environment was free
+    TIMEOUT = 7
+    OUT_OF_MEMORY = 8
+    CRASH = 9  # the process ended
+
+
+# Those whose occurrences are invocations that failed. All others are shown, and count in no rate of failures.
+FAILURES = frozenset({IssueKind.FAILURE, IssueKind.TIMEOUT, IssueKind.OUT_OF_MEMORY, IssueKind.CRASH})
 
 
 class Side(IntEnum):
@@ -299,3 +313,15 @@ class Facts:
         rows = len(self.invocations) + len(self.calls) + len(self.link_keys) + len(self.links) + len(self.occurrences)
         rows += len(self.tags) + len(self.reports) + len(self.pieces)
         return len(self.export.body) + rows * ROW_BYTES
+class Throttle(NamedTuple):
+    """A call that would have invoked a function, and was refused. Its key is the call's."""
+
+    started_ns: int
+    span_id: int
+    trace_id: bytes
+    function_id: int  # that would have been invoked
+    message: str
+    culprit: str  # the function that called
+
+
+    throttles: list[Throttle] = field(default_factory=list)
