@@ -66,6 +66,8 @@ def refused(start_response: StartResponse, content_type: str, refusal: Refusal) 
         headers.append(("retry-after", str(max(1, math.ceil(refusal.retry_after_s)))))
     if refusal.allow is not None:
         headers.append(("allow", refusal.allow))
+    if refusal.status == 401:
+        headers.append(("www-authenticate", "Bearer"))
     message = str(refusal)
     if content_type == JSON:
         body = json.dumps({"code": int(refusal.code), "message": message}).encode()

@@ -34,7 +34,7 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
         data: bytes = environ["wsgi.input"].read(limit + 1)
         if len(data) > limit:
             _drain(environ)
-            raise _too_large(limit)
+            raise too_large(limit)
         return data
     if not stated:
         raise Refusal(411, "no_length", "Say how long the body is: send Content-Length, or send it chunked.")
@@ -43,7 +43,7 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
     length = int(stated)
     if length > limit:
         _drain(environ)
-        raise _too_large(limit)
+        raise too_large(limit)
     grant.take(length)
     data = environ["wsgi.input"].read(length) if length else b""
     if len(data) < length:
@@ -87,7 +87,7 @@ def _unzstd(data: bytes, limit: int, grant: Grant) -> bytes:
         position += len(given) - len(frame.unused_data)
         total += len(piece)
         if total > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         grant.take(len(piece))
         pieces.append(piece)
         if frame.eof:
@@ -118,7 +118,7 @@ def _inflate(data: memoryview, name: str, wbits: int, limit: int, grant: Grant) 
         if piece:
             total += len(piece)
             if total > limit:
-                raise _too_large(limit)
+                raise too_large(limit)
             grant.take(len(piece))
             pieces.append(piece)
         if inflater.eof:
@@ -138,5 +138,5 @@ def _drain(environ: Mapping[str, Any]) -> None:
         left -= len(piece)
 
 
-def _too_large(limit: int) -> Refusal:
+def too_large(limit: int) -> Refusal:
     return Refusal(413, "too_large", f"The body is larger than {limit} bytes: send fewer items at once.")

@@ -25,6 +25,7 @@ from collector.domain.errors import MalformedExport
 from collector.domain.facts import Signal
 from collector.receivers.admission import Admission, Grant
 from collector.receivers.answer import JSON, respond
+from collector.receivers.authentication import FORWARDED, bearer
 from collector.receivers.body import decompress, read_body
 from collector.receivers.refusal import Code, Refusal
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
     from collector.domain.facts import Facts
+    from collector.receivers.authentication import Authentication
     from collector.receivers.counters import Counters
+    from collector.receivers.keyring import Key
 
 PATH = "/v1/firehose"
 MAX_BODY = 64 * 1024 * 1024  # Firehose's own bound, before compression
@@ -49,8 +52,6 @@ _MAX_ERROR = 8_192
 _GZIP = b"\x1f\x8b"
 _ARCHITECTURES = {"arm64", "x86_64"}
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
-# What a proxy adds: then the peer's address is the proxy's, and says nothing about who sends.
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_FORWARDED_PROTO")
 _NO_MESSAGE = (
     "no record is a message of CloudWatch Logs with its group and stream. If message extraction is on in the delivery "
     "stream, turn it off: bare lines do not say which function wrote them, or when"
@@ -62,7 +63,8 @@ _logger = logging.getLogger(__name__)
 class FirehoseReceiver:
     """A bare WSGI callable for PATH. `submit` returns once facts are stored, or raises Refusal.
 
-    Without an `access_key` only this machine may send, and not through a proxy.
+    An ingest token is an access key too, and may come as `Authorization: Bearer …`. Without either only this machine
+    may send, not through a proxy, and only if the authentication does not always ask for a token.
     """
 
     def __init__(
@@ -71,11 +73,13 @@ class FirehoseReceiver:
         *,
         counters: Counters,
         access_key: str | None = None,
+        authentication: Authentication | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._submit = submit
         self._counters = counters
         self._key = access_key.encode() if access_key else None
+        self._authentication = authentication
         self._now_ms = now_ms
         # Apart from OTLP's: one delivery may be larger than all that functions' exports may take together.
         self._admission = Admission(max_requests=MAX_REQUESTS, max_bytes=_MAX_BYTES)
@@ -87,9 +91,9 @@ class FirehoseReceiver:
         headers: list[tuple[str, str]] = []
         error = ""
         try:
-            self._authorize(environ)
+            key = self._authorize(environ)
             with self._admission.enter() as grant:
-                request_id = self._take(environ, grant, request_id)
+                request_id = self._take(environ, grant, key, request_id)
             status = 200
         except Refusal as refusal:
             status, error = refusal.status, str(refusal)
@@ -108,30 +112,37 @@ class FirehoseReceiver:
         body = json.dumps(answer).encode()
         return respond(start_response, status, JSON, body, headers)
 
-    def _authorize(self, environ: Mapping[str, Any]) -> None:
+    def _authorize(self, environ: Mapping[str, Any]) -> Key | None:
+        """The token that it came with; None: by the access key, or from this machine."""
         if environ["REQUEST_METHOD"] != "POST":
             raise Refusal(405, "method", "Deliveries are sent by POST.", code=Code.UNIMPLEMENTED, allow="POST")
-        if self._key is None:
-            if not _is_local(environ):
-                raise Refusal(
-                    401,
-                    "access_key",
-                    "Set CLEW_FIREHOSE_ACCESS_KEY here, and the same access key in the delivery stream's destination: "
-                    "without it nothing is taken from elsewhere or through a proxy.",
-                )
-            return
+        given = environ.get("HTTP_X_AMZ_FIREHOSE_ACCESS_KEY", "")
         # Headers reach WSGI as Latin-1; the key's own bytes are compared.
-        given = environ.get("HTTP_X_AMZ_FIREHOSE_ACCESS_KEY", "").encode("latin-1", "replace")
-        if not hmac.compare_digest(given, self._key):
-            raise Refusal(
-                401, "access_key", "The access key in X-Amz-Firehose-Access-Key is missing, or not the one set here."
-            )
+        if self._key is not None and hmac.compare_digest(given.encode("latin-1", "replace"), self._key):
+            return None
+        token_needed = False
+        if self._authentication is not None:
+            secret = given or bearer(environ.get("HTTP_AUTHORIZATION", ""))
+            if secret and (key := self._authentication.secret(secret)) is not None:
+                return key
+            token_needed = self._authentication.required(environ)
+        if self._key is None and not token_needed and _is_local(environ):
+            return None
+        raise Refusal(
+            401,
+            "access_key",
+            "The access key in X-Amz-Firehose-Access-Key is missing or not known here. The delivery stream's "
+            "destination needs one: an ingest token (`clew tokens create`), or what CLEW_FIREHOSE_ACCESS_KEY is here.",
+        )
 
-    def _take(self, environ: Mapping[str, Any], grant: Grant, request_id: str) -> str:
+    def _take(self, environ: Mapping[str, Any], grant: Grant, key: Key | None, request_id: str) -> str:
         """Returns the request's id when all of it is stored."""
-        data = read_body(environ, MAX_BODY, grant)
-        body = decompress(data, environ.get("HTTP_CONTENT_ENCODING", "").strip().lower(), MAX_BODY, grant)
+        limit = key.limit(MAX_BODY) if key is not None else MAX_BODY
+        data = read_body(environ, limit, grant)
+        body = decompress(data, environ.get("HTTP_CONTENT_ENCODING", "").strip().lower(), limit, grant)
         self._counters.read(len(data), len(body))
+        if key is not None:
+            key.add(len(body))
         del data
         with self._reading:
             request = _load(body)
@@ -282,7 +293,7 @@ def _origin(environ: Mapping[str, Any]) -> _Origin:
 
 
 def _is_local(environ: Mapping[str, Any]) -> bool:
-    if any(name in environ for name in _FORWARDED):
+    if "HTTP_ORIGIN" in environ or any(name in environ for name in FORWARDED):  # a web page, or a proxy
         return False
     try:
         address = ipaddress.ip_address(environ.get("REMOTE_ADDR", "").partition("%")[0])

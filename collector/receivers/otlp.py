@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
     from collector.receivers.admission import Admission
+    from collector.receivers.authentication import Authentication
     from collector.receivers.counters import Counters
     from collector.receivers.exports import Exports
 
@@ -30,10 +31,19 @@ _logger = logging.getLogger(__name__)
 
 
 class OtlpReceiver:
-    """Answers 200 only when what was sent is stored."""
+    """Answers 200 only when what was sent is stored. Without an `authentication` anybody may send."""
 
-    def __init__(self, exports: Exports, *, admission: Admission, counters: Counters, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        exports: Exports,
+        *,
+        admission: Admission,
+        counters: Counters,
+        max_body_bytes: int,
+        authentication: Authentication | None = None,
+    ) -> None:
         self._exports = exports
+        self._authentication = authentication
         self._admission = admission
         self._counters = counters
         self._max_body = max_body_bytes
@@ -43,12 +53,17 @@ class OtlpReceiver:
         signal = _SIGNALS.get(environ["PATH_INFO"])
         try:
             signal = _expected(signal, environ, content_type)
+            key = self._authentication.http(environ) if self._authentication is not None else None
             with self._admission.enter() as grant:
                 limit = self._max_body // JSON_SHARE if content_type == JSON else self._max_body
+                if key is not None:
+                    limit = key.limit(limit)
                 data = read_body(environ, limit, grant)
                 encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
                 body = decompress(data, encoding, limit, grant)
                 self._counters.read(len(data), len(body))
+                if key is not None:
+                    key.add(len(body))
                 intake = self._exports.take(signal, body, json=content_type == JSON)
         except Refusal as refusal:
             self._counters.refused(signal, refusal.status, refusal.reason)

@@ -14,12 +14,14 @@ import grpc
 
 from collector.domain.facts import Signal
 from collector.receivers.answer import PROTOBUF, accepted, rpc_status
+from collector.receivers.body import too_large
 from collector.receivers.refusal import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from collector.receivers.admission import Admission
+    from collector.receivers.authentication import Authentication
     from collector.receivers.counters import Counters
     from collector.receivers.exports import Exports
 
@@ -43,10 +45,18 @@ class _Status(NamedTuple):
 
 
 class OtlpService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is not typed
-    """Answers OK only when what was sent is stored."""
+    """Answers OK only when what was sent is stored. Without an `authentication` anybody may send."""
 
-    def __init__(self, exports: Exports, *, admission: Admission, counters: Counters) -> None:
+    def __init__(
+        self,
+        exports: Exports,
+        *,
+        admission: Admission,
+        counters: Counters,
+        authentication: Authentication | None = None,
+    ) -> None:
         self._exports = exports
+        self._authentication = authentication
         self._admission = admission
         self._counters = counters
         self._handlers = {
@@ -60,6 +70,7 @@ class OtlpService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is not 
     def _handler(self, signal: Signal) -> Any:
         def export(body: bytes, context: Any) -> bytes:
             try:
+                self._authenticate(context, len(body))
                 with self._admission.enter() as grant:
                     grant.take(len(body))
                     self._counters.read(len(body), len(body))
@@ -75,6 +86,15 @@ class OtlpService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is not 
             return accepted(PROTOBUF, signal, intake.rejected, intake.reason)
 
         return export
+
+    def _authenticate(self, context: Any, size: int) -> None:
+        if self._authentication is None:
+            return
+        key = self._authentication.grpc(context.invocation_metadata())
+        if key is not None:
+            if size > key.limit(size):
+                raise too_large(key.limit(size))
+            key.add(size)
 
 
 def _status(refusal: Refusal) -> _Status:

@@ -14,6 +14,7 @@ from collector.app.process import route
 from collector.app.server import Server, bind
 from collector.domain.facts import Facts
 from collector.receivers.admission import Admission
+from collector.receivers.authentication import Authentication
 from collector.receivers.counters import Counters
 from collector.receivers.exports import Exports
 from collector.receivers.otlp import OtlpReceiver
@@ -95,11 +96,19 @@ def receive() -> Iterator[Callable[..., Receiving]]:
     """Starts a collector with the given limits; it ends with the test."""
     servers: list[tuple[Server, FakeStore]] = []
 
-    def start(*, max_body: int = MAX_BODY, max_requests: int = 16, max_bytes: int = 1_000_000) -> Receiving:
+    def start(
+        *,
+        max_body: int = MAX_BODY,
+        max_requests: int = 16,
+        max_bytes: int = 1_000_000,
+        authentication: Authentication | None = None,
+    ) -> Receiving:
         store = FakeStore()
         admission, counters = Admission(max_requests=max_requests, max_bytes=max_bytes), Counters()
         exports = Exports(store, counters=counters)
-        receiver = OtlpReceiver(exports, admission=admission, counters=counters, max_body_bytes=max_body)
+        receiver = OtlpReceiver(
+            exports, admission=admission, counters=counters, max_body_bytes=max_body, authentication=authentication
+        )
         pages = StatusPages(store, admission=admission, counters=counters, version="1.2.3")
         server = Server(
             route(receiver, pages, pages), bind("127.0.0.1", 0), threads=max_requests + 8, max_connections=256
