@@ -270,6 +270,15 @@ class Link(NamedTuple):
     producer_span_id: int
 
 
+class Age(NamedTuple):
+    """How long the oldest message had waited that a queue or stream handed to an invocation."""
+
+    function_id: int
+    resource_id: int
+    started_ns: int
+    age_ms: int
+
+
 class Issue(NamedTuple):
     id: int
     function_id: int
@@ -305,6 +314,7 @@ class Facts:
     tags: list[Tag] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     pieces: list[LogPiece] = field(default_factory=list)
+    ages: list[Age] = field(default_factory=list)
     dropped_links: int = 0  # link keys and span links beyond MAX_LINKS
 
     @property

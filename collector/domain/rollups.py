@@ -6,16 +6,34 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
-from collector.domain.facts import FAILED, Call, Direction, Invocation, Occurrence, Result
+from collector.domain.facts import FAILED, Age, Call, Direction, Invocation, Occurrence, Result
 from collector.domain.histogram import bucket_of
 
 MINUTE_S, HOUR_S = RESOLUTIONS = (60, 3600)
 _MINUTE_NS = MINUTE_S * 1_000_000_000
+# What AWS's services call it when calls are refused because they are too many (as botocore knows them).
+THROTTLED = frozenset(
+    {
+        "429",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
 _CALLS, _TRIGGERS = int(Direction.CALLS), int(Direction.TRIGGERS)  # a member of an enumeration is slow to hash
 
 FunctionKey = tuple[int, int, int]  # function, resolution, start_s
 EdgeKey = tuple[int, int, int, int, int]  # function, resource, direction, resolution, start_s
 IssueKey = tuple[int, int, int]  # issue, resolution, start_s
+AgeKey = tuple[int, int, int, int]  # resolution, start_s, function, resource
 
 
 class _Sum(Protocol):
@@ -30,6 +48,7 @@ class FunctionSum:
     invocations: int = 0
     errors: int = 0
     cold_starts: int = 0
+    throttles: int = 0  # its calls that were refused because they were too many
     duration_us: int = 0
     max_memory_mb: int = 0
     cost_pd: int = 0
@@ -40,6 +59,7 @@ class FunctionSum:
         self.invocations += other.invocations
         self.errors += other.errors
         self.cold_starts += other.cold_starts
+        self.throttles += other.throttles
         self.duration_us += other.duration_us
         self.max_memory_mb = max(self.max_memory_mb, other.max_memory_mb)
         self.cost_pd += other.cost_pd
@@ -83,6 +103,7 @@ class Rollups:
     _functions: dict[tuple[int, int], FunctionSum] = field(default_factory=dict)
     _edges: dict[tuple[int, int, int, int], EdgeSum] = field(default_factory=dict)
     _issues: dict[tuple[int, int], IssueSum] = field(default_factory=dict)
+    _ages: dict[tuple[int, int, int], int] = field(default_factory=dict)  # by function, resource and minute
     lessened_issues: set[int] = field(default_factory=set)  # that lost occurrences
 
     @property
@@ -97,6 +118,30 @@ class Rollups:
     def issues(self) -> dict[IssueKey, IssueSum]:
         return _with_hours(self._issues, IssueSum)
 
+    @property
+    def ages(self) -> dict[AgeKey, int]:
+        """The age of the oldest message, in milliseconds."""
+        found: dict[AgeKey, int] = {}
+        for (function_id, resource_id, minute), age_ms in self._ages.items():
+            for resolution, start_s in bucket_starts(minute * _MINUTE_NS):
+                key = (resolution, start_s, function_id, resource_id)
+                found[key] = max(found.get(key, 0), age_ms)
+        return found
+
+    @property
+    def minutes(self) -> list[tuple[int, int]]:
+        """(function, start_s) of every minute in which the sums of a function, or the ages of what it was handed,
+        change; function 0 for the minutes of issues, whose functions are not known here."""
+        found = {(function_id, minute * MINUTE_S) for function_id, minute in self._functions}
+        found.update((function_id, minute * MINUTE_S) for function_id, _, minute in self._ages)
+        found.update((0, minute * MINUTE_S) for _, minute in self._issues)
+        return sorted(found)
+
+    def add_age(self, row: Age) -> None:
+        """Only the largest counts, so the same twice changes nothing."""
+        key = (row.function_id, row.resource_id, row.started_ns // _MINUTE_NS)
+        self._ages[key] = max(self._ages.get(key, 0), row.age_ms)
+
     def add_invocation(self, row: Invocation, weight: int = 1) -> None:
         result = row.result
         if result == Result.RUNNING:
@@ -104,10 +149,7 @@ class Rollups:
         failed = result in FAILED
         ran_ns = row.ran_ns
         minute = row.started_ns // _MINUTE_NS
-        key = (row.function_id, minute)
-        total = self._functions.get(key)
-        if total is None:
-            total = self._functions[key] = FunctionSum()
+        total = self._function((row.function_id, minute))
         total.invocations += weight
         if failed:
             total.errors += weight
@@ -136,6 +178,8 @@ class Rollups:
         edge.calls += weight
         if error_type is not None:
             edge.errors += weight
+            if error_type in THROTTLED:
+                self._function((function_id, started_ns // _MINUTE_NS)).throttles += weight
         edge.duration_us += weight * (duration_ns // 1_000)
         bucket = bucket_of(duration_ns)
         edge.durations[bucket] = edge.durations.get(bucket, 0) + weight
@@ -147,6 +191,12 @@ class Rollups:
             total = self._issues[key] = IssueSum()
         total.occurrences += weight
         total.cost_pd += weight * (cost_pd or 0)
+
+    def _function(self, key: tuple[int, int]) -> FunctionSum:
+        total = self._functions.get(key)
+        if total is None:
+            total = self._functions[key] = FunctionSum()
+        return total
 
     def _edge(self, key: tuple[int, int, int, int]) -> EdgeSum:
         edge = self._edges.get(key)

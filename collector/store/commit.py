@@ -105,6 +105,9 @@ def write_facts(
     )
     traces = {trace for facts in new for trace in facts.traces}
     traces |= _write_invocations(connection, new, rollups, prices or default_prices())
+    for facts in new:
+        for age in facts.ages:
+            rollups.add_age(age)
     resources = {row.id: row for facts in new for row in sorted(facts.resources, key=lambda row: row.arn or "")}
     write(connection, tables.resources, seen.new_resources(resources.values()), _RESOURCES)
     write(connection, tables.link_keys, {tuple(row) for facts in new for row in facts.link_keys})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from sqlalchemy import Connection
 
-from collector.domain.rollups import Rollups
-from collector.store import tables
+from collector.domain.rollups import MINUTE_S, Rollups
+from collector.store import alert_tables, tables
 from collector.store.statements import Conflict, adding, larger, write
 
 _FUNCTION_STATS = Conflict(
@@ -15,6 +17,7 @@ _FUNCTION_STATS = Conflict(
             "invocations",
             "errors",
             "cold_starts",
+            "throttles",
             "duration_us",
             "cost_pd",
             "unpriced",
@@ -26,6 +29,12 @@ _FUNCTION_DURATIONS = adding(tables.function_durations, "count")
 _EDGE_STATS = adding(tables.edge_stats, "calls", "errors", "duration_us")
 _EDGE_DURATIONS = adding(tables.edge_durations, "count")
 _ISSUE_STATS = adding(tables.issue_stats, "occurrences", "cost_pd")
+_AGE_STATS = Conflict((larger(tables.age_stats, "max_age_ms"),))
+
+# Minutes that ended before this are noted as late, for the alerts, which look at all later ones again anyway
+# (collector.alerts.rounds). What is older than LATEST_S raises no alert any more.
+SETTLED_S = 120
+LATEST_S = 86_400
 
 
 def write_rollups(connection: Connection, rollups: Rollups) -> None:
@@ -40,6 +49,7 @@ def write_rollups(connection: Connection, rollups: Rollups) -> None:
                 total.invocations,
                 total.errors,
                 total.cold_starts,
+                total.throttles,
                 total.duration_us,
                 total.max_memory_mb,
                 total.cost_pd,
@@ -86,3 +96,20 @@ def write_rollups(connection: Connection, rollups: Rollups) -> None:
         [(*key, total.occurrences, total.cost_pd) for key, total in rollups.issues.items()],
         _ISSUE_STATS,
     )
+    write(
+        connection,
+        tables.age_stats,
+        [(*key, age_ms) for key, age_ms in rollups.ages.items()],
+        _AGE_STATS,
+    )
+    _note_late(connection, rollups)
+
+
+def _note_late(connection: Connection, rollups: Rollups) -> None:
+    now_s = time.time_ns() // 1_000_000_000
+    earliest, latest = now_s - LATEST_S, now_s - SETTLED_S - MINUTE_S
+    # Nearly always nothing: 1 µs of a commit.
+    late = [(function_id, start_s) for function_id, start_s in rollups.minutes if earliest < start_s < latest]
+    if late:
+        token = time.time_ns()
+        write(connection, alert_tables.late_minutes, [(token, *key) for key in late])

@@ -24,6 +24,7 @@ function_stats = Table(
     Column("invocations", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     Column("cold_starts", BigInteger, nullable=False),
+    Column("throttles", BigInteger, nullable=False),  # its calls that were refused because they were too many
     Column("duration_us", BigInteger, nullable=False),
     Column("max_memory_mb", Integer, nullable=False),  # 0: unknown
     Column("cost_pd", BigInteger, nullable=False),
@@ -85,6 +86,18 @@ flow_stats = Table(
     Column("start_s", BigInteger, primary_key=True, autoincrement=False),  # when the invocation started
     Column("events", BigInteger, nullable=False),
     Index(None, "resolution", "start_s"),
+    sqlite_with_rowid=False,
+)
+
+# How long what a queue or a stream handed over had waited. Of a minute the largest counts, which is never taken back.
+age_stats = Table(
+    "age_stats",
+    metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("function_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resource_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("max_age_ms", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -34,6 +34,7 @@ from collector.store import alert_tables, channel_tables  # parts of the one met
 from collector.store.issue_tables import issue_changes, issue_history, issue_states
 from collector.store.lease import leases
 from collector.store.rollup_tables import (
+    age_stats,
     edge_durations,
     edge_stats,
     flow_stats,
@@ -45,6 +46,7 @@ from collector.store.rollup_tables import (
 from collector.store.token_tables import secret_keys, tokens
 
 __all__ = [
+    "age_stats",
     "alert_tables",
     "calls",
     "channel_tables",

@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("invocations", sa.BigInteger(), nullable=False),
         sa.Column("errors", sa.BigInteger(), nullable=False),
         sa.Column("cold_starts", sa.BigInteger(), nullable=False),
+        sa.Column("throttles", sa.BigInteger(), nullable=False),
         sa.Column("duration_us", sa.BigInteger(), nullable=False),
         sa.Column("max_memory_mb", sa.Integer(), nullable=False),
         sa.Column("cost_pd", sa.BigInteger(), nullable=False),

@@ -15,6 +15,16 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "age_stats",
+        sa.Column("resolution", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("function_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("resource_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("max_age_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("resolution", "start_s", "function_id", "resource_id", name=op.f("pk_age_stats")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "alert_events",
         sa.Column("alert_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -98,6 +108,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("age_stats")
     op.drop_table("late_minutes")
     op.drop_index(op.f("ix_alerts_state_last_s"), table_name="alerts")
     op.drop_index(op.f("ix_alerts_rule_id_last_s"), table_name="alerts")

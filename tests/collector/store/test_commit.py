@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sqlalchemy import Engine, Table, select
 
-from collector.domain.facts import Direction, Facts, Result
+from collector.domain.facts import Age, Direction, Facts, Result
 from collector.domain.histogram import bucket_of
-from collector.store import tables
+from collector.store import alert_tables, tables
 from collector.store.codec import decompress
 from collector.store.commit import Seen, write_facts
 from tests.collector.store.facts import BUCKET, MS, START_NS, call, facts, function, invocation
@@ -64,6 +65,32 @@ def test_a_span_in_two_exports_counts_once(database: Engine) -> None:
     assert [(2,), (2,)] == rows(database, tables.edge_stats, "calls")
 
 
+def test_late_minutes_are_noted(database: Engine) -> None:
+    """What changes the sums of a minute that the alerts have looked at is noted, once for each commit; what belongs to
+    the present or is older than a day is not."""
+    now_ms = time.time_ns() // MS
+    ages_s = {"now": 0, "late": 600, "later": 3_600, "ancient": 200_000}
+    for number, (name, age_s) in enumerate(ages_s.items()):
+        start_ms = now_ms - age_s * 1000 - START_NS // MS
+        commit(database, facts(invocation(number + 1, name=name, start_ms=start_ms)))
+
+    late = rows(database, alert_tables.late_minutes, "function_id", "start_s")
+    expected = [(function(name).id, (now_ms // 1000 - ages_s[name]) // 60 * 60) for name in ("late", "later")]
+    assert sorted(expected) == sorted(late)
+
+
+def test_the_oldest_message_counts(database: Engine) -> None:
+    """Its age is kept for its function and resource, and an export that comes again changes nothing."""
+    export = facts(invocation(1))
+    export.ages = [Age(function().id, BUCKET.id, START_NS, 5_000), Age(function().id, BUCKET.id, START_NS, 7_000)]
+    commit(database, export)
+    commit(database, export)
+
+    seconds = START_NS // 10**9
+    starts = [(3600, seconds - seconds % 3600), (60, seconds - seconds % 60)]
+    assert [(*start, function().id, BUCKET.id, 7_000) for start in starts] == rows(database, tables.age_stats)
+
+
 def test_sums_per_minute_and_hour(database: Engine) -> None:
     """Rollups hold what the rows hold, in both resolutions."""
     commit(
@@ -77,7 +104,7 @@ def test_sums_per_minute_and_hour(database: Engine) -> None:
     commit(database, facts(invocation(3, duration_ms=20, cost_pd=7)))
 
     seconds = START_NS // 10**9
-    sums = (3, 1, 0, 60_000, 60, 12, 1)
+    sums = (3, 1, 0, 0, 60_000, 60, 12, 1)
     assert [
         (function().id, 3600, seconds - seconds % 3600, *sums),
         (function().id, 60, seconds - seconds % 60, *sums),
