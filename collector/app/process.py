@@ -83,6 +83,8 @@ def running(settings: Settings) -> Iterator[Running]:
             threads=settings.threads,
             max_connections=settings.max_connections,
         )
+            body_timeout_s=settings.body_timeout_s,
+            most_slow=(settings.threads - RESERVED_THREADS) // 2,
         grpc_server = _grpc_server(settings, host, exports, admission, counters)
         server.start()
         process = Running(server.url, describe(writing))

@@ -29,6 +29,7 @@ import granian._granian
 from granian.http import HTTP1Settings
 
 from collector.app.errors import CannotListen
+from collector.app.patience import Body, Patience
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -72,15 +73,31 @@ class Server:
     """Serves a WSGI application on a listening socket, which it owns from now on, until it is stopped."""
 
     def __init__(
-        self, application: WSGIApplication, listener: socket.socket, *, threads: int, max_connections: int
+        self,
+        application: WSGIApplication,
+        listener: socket.socket,
+        *,
+        threads: int,
+        max_connections: int,
+        body_timeout_s: float = 30.0,
+        most_slow: int | None = None,
     ) -> None:
+        """No more than `most_slow` threads wait for slow bodies; unless told, half of all."""
         host, self.port = listener.getsockname()[:2]
+        self.patience = Patience(
+            self.port,
+            timeout_s=body_timeout_s,
+            most_slow=threads // 2 if most_slow is None else most_slow,
+            max_connections=max_connections,
+        )
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         self._signal = _granian.WorkerSignal()
         self._stopped = threading.Event()
         self._signal.add_cb(self._stopped.set)
         self._loop = asyncio.new_event_loop()  # the scheduler asks for one; a WSGI worker never runs it
-        self._scheduler = _futures._new_cbscheduler(self._loop, _serve_with(application), impl_asyncio=True)
+        self._scheduler = _futures._new_cbscheduler(
+            self._loop, _serve_with(application, self.patience), impl_asyncio=True
+        )
         self._worker = _granian.WSGIWorker(
             1,
             (None, _granian.SocketHolder(listener.detach(), False, BACKLOG)),
@@ -97,17 +114,19 @@ class Server:
 
     def start(self) -> None:
         """Returns at once; requests are answered from now on."""
+        self.patience.start()
         self._worker.serve_mtr(self._scheduler, self._loop, self._signal)
 
     def stop(self, timeout_s: float) -> bool:
         """Takes no more connections and waits for requests that have begun. False: some had not ended in time."""
         self._signal.set()
         done = self._stopped.wait(timeout_s)
+        self.patience.stop()
         self._loop.close()
         return done
 
 
-def _serve_with(application: WSGIApplication) -> Callable[[_Exchange, dict[str, Any]], None]:
+def _serve_with(application: WSGIApplication, patience: Patience) -> Callable[[_Exchange, dict[str, Any]], None]:
     """granian's callback for a WSGI application.
 
     granian's own copies the process's environment variables into every request, secrets included. A body is sent
@@ -135,7 +154,9 @@ def _serve_with(application: WSGIApplication) -> Callable[[_Exchange, dict[str, 
             return written.append
 
         try:
-            result = application(constant | scope, start_response)
+            environ = constant | scope
+            environ["wsgi.input"] = Body(patience, environ)
+            result = application(environ, start_response)
             body = _whole(result, written)
         except Exception:
             _logger.exception("%s %s failed", scope["REQUEST_METHOD"], scope["PATH_INFO"])

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         ge=128,
         description="Connections open at once, idle ones included. More wait until one closes.",
     )
+    body_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        description="How long a request's body may take to arrive; then 503. Slow ones get half of the threads.",
+    )
     crash_grace_s: float = Field(
         60.0,
         ge=0,

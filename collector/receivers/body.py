@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
-from collector.receivers.refusal import Refusal
+from collector.receivers.admission import RETRY_AFTER_S
+from collector.receivers.refusal import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
         if len(data) > limit:
             _drain(environ)
             raise too_large(limit)
+        _check_whole(environ)
         return data
     if not stated:
         raise Refusal(411, "no_length", "Say how long the body is: send Content-Length, or send it chunked.")
@@ -47,6 +49,7 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
     grant.take(length)
     data = environ["wsgi.input"].read(length) if length else b""
     if len(data) < length:
+        _check_whole(environ)
         raise Refusal(400, "cut_short", f"The body ended after {len(data)} of {length} bytes.")
     return data
 
@@ -136,6 +139,18 @@ def _drain(environ: Mapping[str, Any]) -> None:
     left = 0 if environ.get("HTTP_EXPECT", "").lower() == "100-continue" else _MAX_DRAINED
     while left > 0 and (piece := environ["wsgi.input"].read(_INPUT)):
         left -= len(piece)
+
+
+def _check_whole(environ: Mapping[str, Any]) -> None:
+    """Raises Refusal where the server gave up waiting for the rest, which it tells by the input's `cut`."""
+    if getattr(environ["wsgi.input"], "cut", False):
+        raise Refusal(
+            503,
+            "too_slow",
+            "The body came too slowly: send it again, or fewer items at once.",
+            code=Code.UNAVAILABLE,
+            retry_after_s=RETRY_AFTER_S,
+        )
 
 
 def too_large(limit: int) -> Refusal:

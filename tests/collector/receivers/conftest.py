@@ -56,6 +56,7 @@ class Receiving:
     store: FakeStore
     admission: Admission
     counters: Counters
+    server: Server
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -102,6 +103,9 @@ def receive() -> Iterator[Callable[..., Receiving]]:
         max_requests: int = 16,
         max_bytes: int = 1_000_000,
         authentication: Authentication | None = None,
+        max_connections: int = 256,
+        most_slow: int | None = None,
+        body_timeout_s: float = 30,
     ) -> Receiving:
         store = FakeStore()
         admission, counters = Admission(max_requests=max_requests, max_bytes=max_bytes), Counters()
@@ -111,11 +115,16 @@ def receive() -> Iterator[Callable[..., Receiving]]:
         )
         pages = StatusPages(store, admission=admission, counters=counters, version="1.2.3")
         server = Server(
-            route(receiver, pages, pages), bind("127.0.0.1", 0), threads=max_requests + 8, max_connections=256
+            route(receiver, pages, pages),
+            bind("127.0.0.1", 0),
+            threads=max_requests + 8,
+            max_connections=max_connections,
+            body_timeout_s=body_timeout_s,
+            most_slow=most_slow,
         )
         server.start()
         servers.append((server, store))
-        return Receiving(server.port, store, admission, counters)
+        return Receiving(server.port, store, admission, counters, server)
 
     yield start
     for server, store in servers:

@@ -1,0 +1,213 @@
+"""How long a client may take to send a request's body, and who has to go when all wait for slow ones.
+
+A request holds a thread while its body arrives, and granian has no time limit for that: some hundred clients that send
+a byte a second, or nothing, would hold every thread. A thread that waits in granian for a body can be reached by the
+connection only: reading from it is shut down, the thread gets what has arrived and answers 503, and the client, if it
+listens, reads that.
+
+granian does not say on which connection a request came. The one whose body has been awaited for N seconds is among
+those from the same address that nothing was sent to for N seconds, which is what the kernel knows (TCP_INFO). Whoever
+else that fits is idle, and opens a new connection when it has something to send.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+SLOW_S = 1.0  # a body that takes longer is slow
+EVERY_S = 0.5
+CONNECTIONS_EVERY_S = 5.0  # looking through 4,096 connections takes 30 ms
+IDLE_S = 10.0  # connections idle for longer are closed when nearly all are taken
+_FULL = 7 / 8  # of all connections
+_TICK_S = 0.01  # the kernel counts in ticks of up to this
+# Of struct tcp_info (linux/tcp.h): milliseconds since data was last sent, and 8 bytes on, received.
+_LAST_SENT = struct.Struct("44xI4xI")
+_FILES = Path("/proc/self/fd")
+
+_logger = logging.getLogger(__name__)
+
+
+class Body:
+    """A request's `wsgi.input`, which somebody watches while it is read."""
+
+    __slots__ = ("_input", "_patience", "address", "cut", "expects", "since")
+
+    def __init__(self, patience: Patience, environ: dict[str, Any]) -> None:
+        self._patience = patience
+        self._input = environ["wsgi.input"]
+        self.address: str = environ["REMOTE_ADDR"]
+        # Such a client is told to go on when its body is first asked for, and only then.
+        self.expects = "HTTP_EXPECT" in environ
+        self.since = 0.0  # monotonic: when its first byte was asked for
+        self.cut = False  # True: it took too long, and what was read is not all
+
+    def read(self, size: int | None = None) -> bytes:
+        with self:
+            data: bytes = self._input.read(size)
+        return data
+
+    def readline(self, size: int | None = None) -> bytes:
+        with self:
+            data: bytes = self._input.readline(size)
+        return data
+
+    def readlines(self, hint: int | None = None) -> list[bytes]:
+        with self:
+            lines: list[bytes] = self._input.readlines(hint)
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
+
+    def __enter__(self) -> None:
+        if not self.since:
+            self.since = time.monotonic()
+        self._patience.reading.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._patience.reading.discard(self)
+
+
+class Patience:
+    """Watches the bodies that are being read on a port. Where there is no TCP_INFO (macOS) it can do nothing."""
+
+    def __init__(self, port: int, *, timeout_s: float, most_slow: int, max_connections: int) -> None:
+        """A body may take `timeout_s`. Of those that take longer than SLOW_S, `most_slow` are waited for."""
+        self._port = port
+        self._timeout_s = timeout_s
+        self._most_slow = most_slow
+        self._most_connections = int(max_connections * _FULL)
+        self.reading: set[Body] = set()  # adding and discarding are atomic, so the hot path needs no lock
+        self.cut_bodies = 0  # since the process began
+        self.cut_idle = 0  # connections
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="patience", daemon=True)
+
+    def start(self) -> None:
+        if hasattr(socket, "TCP_INFO"):
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        look_at = 0.0
+        while not self._stopped.wait(EVERY_S):
+            try:
+                now = time.monotonic()
+                self.look_at_bodies(now)
+                if now >= look_at:
+                    look_at = now + CONNECTIONS_EVERY_S
+                    self.look_at_connections()
+            except Exception:
+                _logger.exception("slow clients could not be looked for")
+
+    def look_at_bodies(self, now: float) -> None:
+        """Gives up the bodies that take too long."""
+        slow = sorted((body for body in self.reading.copy() if now - body.since > SLOW_S), key=lambda body: body.since)
+        crowd = len(slow) - self._most_slow
+        late = [body for index, body in enumerate(slow) if index < crowd or now - body.since > self._timeout_s]
+        if not late:
+            return
+        latest: dict[str, float] = {}
+        for body in late:
+            latest[body.address] = max(latest.get(body.address, 0.0), body.since)
+        found = list(_connections(self._port))
+        for address, since in latest.items():
+            # Those that began at the same tick cannot be told apart, and go with them.
+            bodies = [
+                body for body in self.reading.copy() if body.address == address and body.since <= since + 2 * _TICK_S
+            ]
+            expects = any(body.expects for body in bodies)
+            new = [body for body in bodies if not body.cut]
+            for body in new:
+                body.cut = True
+            if new:
+                self.cut_bodies += len(new)
+                _logger.warning("gave up %d bodies that came too slowly from %s", len(new), address)
+            for connection in found:
+                # Its last word is its own.
+                waits = connection.heard_s <= connection.sent_s + _TICK_S or expects
+                if connection.address == address and waits and connection.sent_s >= now - since - _TICK_S:
+                    connection.hang_up()
+
+    def look_at_connections(self) -> None:
+        """Closes those that have been idle for longest when hardly any more could be opened."""
+        found = list(_connections(self._port))
+        if len(found) <= self._most_connections:
+            return
+        idle = [item for item in found if min(item.heard_s, item.sent_s) > IDLE_S]
+        idle.sort(key=lambda item: item.heard_s, reverse=True)
+        for connection in idle[: len(found) - self._most_connections]:
+            connection.hang_up()
+            self.cut_idle += 1
+
+
+class _Connection(NamedTuple):
+    file: int
+    peer: tuple[Any, ...]
+    address: str
+    sent_s: float  # since anything was sent to it
+    heard_s: float  # since anything came
+
+    def hang_up(self) -> None:
+        """Reads no more from it. Its file may be another connection's by now, so once more: is it this one?"""
+        try:
+            with _Borrowed(self.file) as connection:
+                if connection.getpeername() == self.peer:
+                    connection.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass  # it has gone by itself
+
+
+class _Borrowed:
+    """A socket of somebody else's file. It is never closed nor duplicated: closing a duplicate of a database's file
+    would give up SQLite's locks on it."""
+
+    def __init__(self, file: int) -> None:
+        self._socket = socket.socket(fileno=file)
+
+    def __enter__(self) -> socket.socket:
+        return self._socket
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.detach()
+
+
+def _connections(port: int) -> Iterator[_Connection]:
+    """Those that were accepted on the port."""
+    for entry in _FILES.iterdir():
+        file = int(entry.name)
+        try:
+            with _Borrowed(file) as found:
+                if found.family not in (socket.AF_INET, socket.AF_INET6) or found.getsockname()[1] != port:
+                    continue
+                peer = found.getpeername()  # the listening socket has none, and is passed over
+                known = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_SENT.size)
+        except OSError:
+            continue  # no socket, or gone meanwhile
+        sent_ms, heard_ms = _LAST_SENT.unpack(known)
+        yield _Connection(file, peer, _plain(peer[0]), sent_ms / 1_000, heard_ms / 1_000)
+
+
+def _plain(address: str) -> str:
+    """As granian writes it: without a zone."""
+    return str(ipaddress.ip_address(address.partition("%")[0]))
