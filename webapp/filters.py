@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, g
 from markupsafe import Markup
 
+from collector.domain.facts import FAILURES
 from collector.store.queries.common import IssueLabel, IssueRef
 from collector.store.queries.issues import IssueRow
 from webapp import sparkline
@@ -42,11 +43,13 @@ def init_app(app: Flask) -> None:
     app.add_template_global(numbers.share, "share")
     app.add_template_global(words.start_words, "start_words")
     app.add_template_global(money.decimals, "decimals")
+    app.add_template_global(words.kind_words, "kind_words")
+    app.jinja_env.globals["FAILURES"] = FAILURES
     app.add_template_global(sparkline.sparkline, "sparkline")
 
 
 def _issue_class(issue: IssueLabel | IssueRow | IssueRef) -> str:
-    return "reported" if issue.reported else words.issue_tone(issue.type)
+    return words.kind_tone(issue.kind, issue.type)
 
 
 def _ago(ms: float | None) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from collector.domain.facts import Issue, Result
+from collector.domain.facts import Issue, IssueKind, Result
 from collector.domain.issues import Frame, aws_error, culprit_of, fingerprint, first_line, own_frames, short_type
 from collector.domain.span_facts import SpanFacts
 from collector.domain.spans import Value, pick_attributes
@@ -14,6 +14,7 @@ from collector.domain.values import first_text, text
 TIMEOUT_TYPE = "Sandbox.Timedout"  # AWS's own error type of a timed-out invocation
 CRASH_TYPE = "Runtime.ExitError"  # AWS's own of a process that ended before the handler did
 MEMORY_TYPE = "Runtime.OutOfMemory"
+TIMEOUT = "Timeout"  # what its issue is called
 UNFINISHED = "Unfinished"  # the error of a call that never returned
 CRASH_MESSAGE = "The process ended without a word: its last sign of life came before its deadline, and no end followed."
 _EXCEPTION = frozenset({"exception.type", "exception.message", "exception.stacktrace"})
@@ -25,22 +26,30 @@ class Failure(NamedTuple):
     message: str  # first line
     culprit: str | None
     frames: tuple[Frame, ...]
+    kind: IssueKind = IssueKind.FAILURE
 
     def issue(self, function_id: int, started_ns: int) -> Issue:
         """What an invocation of the function that began then is an occurrence of."""
-        id = fingerprint(function_id, self.type, self.message, self.frames)
-        return Issue(id, function_id, self.type, self.message, self.culprit, started_ns // 1_000_000)
+        # An issue is of one kind, whatever occurrence came first: an exception may be called Timeout as well.
+        type = self.type if self.kind is IssueKind.FAILURE else f"{self.kind.name} {self.type}"
+        id = fingerprint(function_id, type, self.message, self.frames)
+        return Issue(id, function_id, self.type, self.message, self.culprit, started_ns // 1_000_000, self.kind)
 
 
 def timed_out(lasted_ns: int) -> Failure:
     """In the words of Lambda's own log."""
-    return Failure("Timeout", f"Task timed out after {lasted_ns / 1e9:.2f} seconds", None, ())
+    return Failure(TIMEOUT, f"Task timed out after {lasted_ns / 1e9:.2f} seconds", None, (), IssueKind.TIMEOUT)
+
+
+def crashed(type: str, message: str, culprit: str | None = None) -> Failure:
+    """The process ended before the handler did."""
+    return Failure(type, message, culprit, (), IssueKind.CRASH)
 
 
 def out_of_memory(used_mb: int, size_mb: int | None) -> Failure:
     used = f"{used_mb} MB of {size_mb} MB" if size_mb else f"{used_mb} MB"
     message = f"Out of memory: {used} were in use when the process was ended."
-    return Failure(MEMORY_TYPE, message, None, ())
+    return Failure(MEMORY_TYPE, message, None, (), IssueKind.OUT_OF_MEMORY)
 
 
 def result_of(invocation: SpanFacts) -> Result:
@@ -77,7 +86,7 @@ def describe_failure(invocation: SpanFacts, result: Result) -> Failure:
     calls = sorted(invocation.calls, key=lambda call: (call.started_ns, call.span_id))
     if result is Result.TIMEOUT:
         message = first_line(text(invocation.span.status.message, 4_000)) or "Task timed out"
-        return Failure("Timeout", message, open_call(invocation), ())
+        return Failure(TIMEOUT, message, open_call(invocation), (), IssueKind.TIMEOUT)
     exception = _last_exception(invocation)
     full_type = text(exception.get("exception.type")) or text(invocation.attributes.get("error.type")) or "Error"
     message = text(exception.get("exception.message"), 4_000) or text(invocation.span.status.message, 4_000)

@@ -28,7 +28,7 @@ from collector.domain.facts import (
     Result,
     Side,
 )
-from collector.domain.failures import MEMORY_TYPE, TIMEOUT_TYPE, Failure, out_of_memory, timed_out
+from collector.domain.failures import MEMORY_TYPE, TIMEOUT_TYPE, Failure, crashed, out_of_memory, timed_out
 from collector.domain.ids import hash63, span_number
 from collector.domain.issues import Frame
 from collector.domain.prices import PriceTable
@@ -188,9 +188,9 @@ def outcome(attempt: Attempt) -> tuple[Result, Failure | None]:
     killed = exit is not None and _KILLED in exit.message
     ended = killed or report.error_type.startswith("Runtime.Exit")
     if report.error_type == MEMORY_TYPE or (ended and 0 < size <= used):
-        return Result.CRASHED, out_of_memory(used, size)
+        return Result.OUT_OF_MEMORY, out_of_memory(used, size)
     if exit is not None:
-        return Result.CRASHED, Failure(exit.error_type, exit.message, None, ())
+        return Result.CRASHED, crashed(exit.error_type, exit.message)
     error = by_kind.get(PieceKind.ERROR)
     if error is None and report.status == ReportStatus.ERROR:
         error = by_kind.get(PieceKind.CAUSE)
@@ -199,8 +199,10 @@ def outcome(attempt: Attempt) -> tuple[Result, Failure | None]:
     if report.status != ReportStatus.ERROR:
         return Result.OK, None
     type = report.error_type or "Error"
-    result = Result.CRASHED if type.startswith(_CRASHES) else Result.ERROR
-    return result, Failure(type, f"Lambda reports {type}.", None, ())
+    message = f"Lambda reports {type}."
+    if type.startswith(_CRASHES):
+        return Result.CRASHED, crashed(type, message)
+    return Result.ERROR, Failure(type, message, None, ())
 
 
 def _frames(piece: LogPiece) -> tuple[Frame, ...]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from collector.domain.facts import FAILED, Invocation, Report, ReportKind, ReportStatus, Result
-from collector.domain.failures import CRASH_MESSAGE, CRASH_TYPE, MEMORY_TYPE, Failure, out_of_memory, timed_out
+from collector.domain.failures import CRASH_MESSAGE, CRASH_TYPE, MEMORY_TYPE, Failure, crashed, out_of_memory, timed_out
 from collector.domain.prices import PriceTable
 from collector.domain.values import text, whole
 
@@ -162,28 +162,28 @@ def explain(row: Invocation, reports: Sequence[Report]) -> Failure | None:
 
 def crash(row: Invocation, culprit: str | None) -> Verdict:
     """An invocation that ran when it was last heard of, and whose deadline has passed since."""
-    return Verdict(row._replace(result=Result.CRASHED), Failure(CRASH_TYPE, CRASH_MESSAGE, culprit, ()), own=False)
+    return Verdict(row._replace(result=Result.CRASHED), crashed(CRASH_TYPE, CRASH_MESSAGE, culprit), own=False)
 
 
 def _outcome(row: Invocation, own: Sequence[Report], memory_mb: int | None) -> tuple[Result, Failure | None]:
     """How it ended. What the handler itself was seen to fail with says more than any report."""
     said = Result(row.span_result)
-    if row.finished and said is not Result.OK:
+    if row.finished and said in FAILED:
         return said, None
     worst = own[0]
     if worst.status == ReportStatus.SUCCESS:
-        return Result.OK, None
+        return (said if row.finished else Result.OK), None
     if worst.status == ReportStatus.TIMEOUT:
         return Result.TIMEOUT, timed_out(worst.duration_ns or (worst.billed_ms or 0) * 1_000_000)
     used_mb = max(report.max_memory_mb or 0 for report in own)
     type = next((report.error_type for report in own if report.error_type), CRASH_TYPE)
     # Older reports of an environment that ran out of memory say no more than that its process ended.
     if type == MEMORY_TYPE or (type == CRASH_TYPE and memory_mb and used_mb >= memory_mb):
-        return Result.CRASHED, out_of_memory(used_mb, memory_mb)
+        return Result.OUT_OF_MEMORY, out_of_memory(used_mb, memory_mb)
     if row.finished:
         message = f"Lambda ended the invocation with {type} after the handler had returned."
         return Result.ERROR, Failure(type, message, None, ())
-    return Result.CRASHED, Failure(type, f"Lambda reports {type}: the process ended before the handler did.", None, ())
+    return Result.CRASHED, crashed(type, f"Lambda reports {type}: the process ended before the handler did.")
 
 
 def _rank(report: Report) -> tuple[Any, ...]:

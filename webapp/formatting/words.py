@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.domain.facts import Initialization, Result
+from collector.domain.facts import Initialization, IssueKind, Result
 from collector.store.queries.common import FunctionRef, ResourceRef
 
 SERVICES = {
@@ -132,6 +132,8 @@ RESULTS = {
     Result.RUNNING: "Running",
     Result.CRASHED: "Crashed",
     Result.INIT_FAILED: "Init failed",
+    Result.OUT_OF_MEMORY: "Out of memory",
+    Result.HANDLED: "Handled error",
 }
 # Beside cold starts. Icon, name, explanation.
 STARTS: dict[Initialization | None, tuple[str, str, str]] = {
@@ -151,7 +153,42 @@ STARTS: dict[Initialization | None, tuple[str, str, str]] = {
         "First invocation of an environment that Lambda had started long before: nobody waited",
     ),
 }
-TONES = {Result.OK: "ok", Result.TIMEOUT: "timeout", Result.RUNNING: "running"}
+TONES = {
+    Result.OK: "ok",
+    Result.TIMEOUT: "timeout",
+    Result.RUNNING: "running",
+    Result.OUT_OF_MEMORY: "memory",
+    Result.HANDLED: "handled",
+}
+# What issues of a kind are, where it is not the failure of an invocation. A name, and an explanation.
+KINDS: dict[IssueKind, tuple[str, str]] = {
+    IssueKind.FAILURE: ("Failure", "Invocations failed with it"),
+    IssueKind.TIMEOUT: ("Timeout", "Invocations reached their time limit"),
+    IssueKind.OUT_OF_MEMORY: ("Out of memory", "The process was ended because its memory was used up"),
+    IssueKind.CRASH: ("Crash", "The process ended before the handler did"),
+    IssueKind.HANDLED: (
+        "Handled error",
+        "The handler answered 5xx, or gave records back, and returned: its invocations did not fail by it",
+    ),
+    IssueKind.CALL: ("Failed call", "A call failed, and the handler went on: its invocations did not fail by it"),
+    IssueKind.THROTTLED: ("Throttled", "Somebody invoked the function, and Lambda refused. No invocation came of it"),
+    IssueKind.NEAR_TIMEOUT: ("Near timeout", "Invocations took nearly as long as they may, and ended well"),
+    IssueKind.NEAR_MEMORY: ("Near memory limit", "Invocations used nearly all of their memory, and ended well"),
+    IssueKind.REPORTED: (
+        "Reported",
+        "The function said so itself (clew.issue) and went on: its invocations did not fail by it",
+    ),
+}
+_KIND_TONES = {
+    IssueKind.TIMEOUT: "timeout",
+    IssueKind.OUT_OF_MEMORY: "memory",
+    IssueKind.HANDLED: "handled",
+    IssueKind.CALL: "handled",
+    IssueKind.THROTTLED: "handled",
+    IssueKind.NEAR_TIMEOUT: "near",
+    IssueKind.NEAR_MEMORY: "near",
+    IssueKind.REPORTED: "reported",
+}
 TIMEOUTS = frozenset({"timeout", "sandbox.timedout", "timed out"})
 MEMORY = frozenset({"outofmemory", "memoryerror", "runtime.outofmemory", "out of memory"})
 
@@ -186,6 +223,16 @@ def issue_tone(type: str) -> str:
     if lowered in TIMEOUTS:
         return "timeout"
     return "memory" if lowered in MEMORY else "error"
+
+
+def kind_tone(kind: IssueKind, type: str) -> str:
+    """The same of an issue whose kind is known."""
+    return _KIND_TONES.get(kind) or issue_tone(type)
+
+
+def kind_words(kind: IssueKind) -> tuple[str, str]:
+    """Name and explanation."""
+    return KINDS[kind]
 
 
 def start_words(initialization: Initialization | None, *, cold: bool) -> tuple[str, str, str]:

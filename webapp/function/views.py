@@ -20,7 +20,9 @@ RESULTS = {
     "error": Result.ERROR,
     "timeout": Result.TIMEOUT,
     "crashed": Result.CRASHED,
+    "memory": Result.OUT_OF_MEMORY,
     "init": Result.INIT_FAILED,
+    "handled": Result.HANDLED,
     "running": Result.RUNNING,
 }
 

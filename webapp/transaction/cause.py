@@ -53,7 +53,7 @@ def find_causes(tree: Tree, *, limit: int = MOST) -> list[Cause]:
     causes = []
     for span, invocation in failed[:limit]:
         exception = span.exceptions[-1] if span.exceptions else None
-        cut_short = invocation.result in (Result.TIMEOUT, Result.CRASHED)
+        cut_short = invocation.result in (Result.TIMEOUT, Result.CRASHED, Result.OUT_OF_MEMORY)
         call = _failing_call(tree, span, exception, cut_short=cut_short)
         type, message = _words(span, invocation, exception, call)
         attempt, attempts = tree.attempt(span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from collector.domain.facts import Result
 from collector.store.queries.transaction import InvocationDetail, SpanDetail
 from webapp.formatting.numbers import count, nanoseconds
 from webapp.formatting.words import function_icon, resource_name, service_icon, service_name, start_words
@@ -126,7 +127,11 @@ def _note(tree: Tree, span: SpanDetail) -> str:
 def _partial(tree: Tree, span: SpanDetail) -> str:
     if span.kind == "invocation":
         invocation = tree.invocations.get(span.key)
-        if invocation is None or not invocation.batch_failed:
+        if invocation is None:
+            return ""
+        if invocation.result == Result.HANDLED and span.error_type:
+            return f"answered {span.error_type}"
+        if not invocation.batch_failed:
             return ""
         whole = f" of {count(invocation.batch_size)}" if invocation.batch_size else ""
         return f"{count(invocation.batch_failed)}{whole} records failed"

@@ -58,7 +58,7 @@ class Tree:
         invocation = self.invocations.get(owner.key) if owner is not None else None
         if invocation is not None and invocation.result == Result.RUNNING:
             return "running"
-        return "unseen" if invocation is not None and invocation.result == Result.OK else "hanging"
+        return "unseen" if invocation is not None and invocation.result in (Result.OK, Result.HANDLED) else "hanging"
 
     def attempt(self, span: SpanDetail) -> tuple[int, int]:
         """(2, 3): the second of three runs of one request, as AWS tried again. (1, 1) as a rule."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from collector.domain.facts import IssueKind
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
@@ -39,7 +41,7 @@ class IssueLabel:
 
     id: int
     type: str
-    reported: bool = False  # by the function itself, which did not fail by it
+    kind: IssueKind = IssueKind.FAILURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class IssueRef:
     id: int
     type: str
     function: FunctionRef
-    reported: bool = False
+    kind: IssueKind = IssueKind.FAILURE
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class IssueRow:
     last_seen_ms: int
     trend: tuple[int, ...]  # occurrences, 24 equal buckets over the window
     latest_transaction_id: bytes | None  # where to look for an example
-    reported: bool = False  # by the function itself, which did not fail by it
+    kind: IssueKind = IssueKind.FAILURE
 
 
 # `kind` is a function's as well.
@@ -124,7 +124,7 @@ def list_issues(
             last_seen_ms=row.last_seen_ms,
             trend=tuple(trends[row[0]]),
             latest_transaction_id=latest.get(row[0]),
-            reported=row.issue_kind == IssueKind.REPORTED,
+            kind=IssueKind(row.issue_kind),
         )
         for row in found
     ]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, select
 
-from collector.domain.facts import IssueKind
+from collector.domain.facts import FAILURES, IssueKind
 from collector.store import tables
 from collector.store.queries.common import FunctionRef, IssueLabel, IssueRef, ResourceRef, ServiceCount
 
@@ -76,7 +76,7 @@ def issue_by_id(connection: Connection, id: int) -> IssueRef | None:
     ).one_or_none()
     if row is None:
         return None
-    return IssueRef(row[0], row[1], FunctionRef(*row[3:]), row.issue_kind == IssueKind.REPORTED)
+    return IssueRef(row[0], row[1], FunctionRef(*row[3:]), IssueKind(row.issue_kind))
 
 
 def unknown_function(id: int = 0) -> FunctionRef:
@@ -86,8 +86,8 @@ def unknown_function(id: int = 0) -> FunctionRef:
 
 def labels(found: Iterable[tuple[int, str, int]]) -> tuple[IssueLabel, ...]:
     """Issue labels from (id, type, kind), each once: failures first, in the order of their types."""
-    ordered = sorted(set(found), key=lambda issue: (issue[2], issue[1], issue[0]))
-    return tuple(IssueLabel(id, type, kind == IssueKind.REPORTED) for id, type, kind in ordered)
+    ordered = sorted(set(found), key=lambda issue: (issue[2] not in FAILURES, issue[1], issue[0]))
+    return tuple(IssueLabel(id, type, IssueKind(kind)) for id, type, kind in ordered)
 
 
 def ran_ns(row: Row[*tuple[Any, ...]]) -> int:

@@ -70,6 +70,7 @@ class Outcome(StrEnum):
     ANY = "any"
     OK = "ok"  # entry succeeded and nothing in it failed
     FAILED = "failed"  # the entry invocation failed
+    HANDLED = "handled"  # the entry dealt with an error
     WITH_ISSUES = "issues"  # something in it failed, the entry or not, or reported an issue
     RUNNING = "running"  # something in it has not ended
 
@@ -109,6 +110,8 @@ class TransactionFilter:
                 return [transactions.c.result == Result.OK, not_(with_issues())]
             case Outcome.FAILED:
                 return [transactions.c.result.in_(FAILED)]
+            case Outcome.HANDLED:
+                return [transactions.c.result == Result.HANDLED]
             case Outcome.WITH_ISSUES:
                 return [with_issues()]
             case Outcome.RUNNING:

@@ -246,9 +246,10 @@ def _detail(node: _Node, function: FunctionRef, source: Source) -> SpanDetail:
         started_ns=span.started_ns,
         duration_ns=max(0, span.ended_ns - span.started_ns) if invocation is None else ran_ns(invocation),
         finished=picked.get("clew.unfinished") is not True,
-        failed=span.failed
-        or (invocation is not None and invocation.result in FAILED)
-        or (call is not None and call.error_type is not None),
+        # What an invocation's span says is not all: its end may differ, and it may have dealt with what went wrong.
+        failed=invocation.result in FAILED
+        if invocation is not None
+        else span.failed or (call is not None and call.error_type is not None),
         error_type=error_type or None,
         error_message=error_message or None,
         function=function,

@@ -122,7 +122,7 @@ def test_an_untraced_function_has_invocations_cost_issues_and_lines(database: En
         ),
         (
             [(3_001, report(ID, used=512, more="Status: error\tError Type: Runtime.OutOfMemory\t"))],
-            Result.CRASHED,
+            Result.OUT_OF_MEMORY,
             "Runtime.OutOfMemory",
         ),
         (
@@ -130,7 +130,7 @@ def test_an_untraced_function_has_invocations_cost_issues_and_lines(database: En
                 (3_000, f"RequestId: {ID} Error: Runtime exited with error: signal: killed\nRuntime.ExitError\n"),
                 (3_001, report(ID, used=512)),
             ],
-            Result.CRASHED,
+            Result.OUT_OF_MEMORY,
             "Runtime.OutOfMemory",
         ),
         (
