@@ -65,6 +65,7 @@ LAYERS = {
             "collector.domain.issues",
             "collector.store.queries",
             "collector.store.errors",
+            "collector.store.tokens",
             # What alerts are made of, and what their pages read.
             "collector.alerts.model",
             "collector.alerts.conditions",

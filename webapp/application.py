@@ -8,9 +8,27 @@ from collections.abc import Callable, Collection
 
 from flask import Flask, g, request
 from sqlalchemy import Engine
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import assets, csrf, errors, filters, function, functions, issues, links, security, system_map, transaction
+from collector.store.tokens import Tokens
+from webapp import access as accesses
+from webapp import (
+    assets,
+    csrf,
+    errors,
+    filters,
+    function,
+    functions,
+    issues,
+    links,
+    security,
+    sign_in,
+    system_map,
+    tokens,
+    transaction,
+)
 from webapp import transactions as transactions_page
+from webapp.access import Access, NoKeys
 from webapp.identifiers import IdConverter, TraceIdConverter
 from webapp.period import DAY_MS, DEFAULT, LABELS, LONGEST_MS, read_period
 from webapp.store import EXTENSION
@@ -26,16 +44,24 @@ def create_app(
     now: Callable[[], int] = now_ms,
     allowed_hosts: Collection[str] = (),
     secret_key: bytes | None = None,
+    access: Access | None = None,
+    trusted_proxies: int = 0,
 ) -> Flask:
     """The dashboard over `engine`.
 
     `now` gives milliseconds since 1970. `allowed_hosts` are names, without port, that the dashboard answers to beside
     those of loopback. `secret_key` signs sessions and forms; unless it is the same after a restart and in every process
-    on the database, those of before are refused.
+    on the database, those of before are refused. `access` says who may look; without it everybody may. Of
+    X-Forwarded-For, -Proto and -Host, what the last `trusted_proxies` put in is believed.
     """
     app = Flask(__name__)
     app.secret_key = secret_key or secrets.token_bytes(32)
     app.extensions[EXTENSION] = engine
+    app.extensions[accesses.EXTENSION] = access or Access(Tokens(engine), NoKeys(), required=lambda _: False)
+    if trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies, x_host=trusted_proxies
+        )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["id"] = IdConverter
     app.url_map.converters["trace_id"] = TraceIdConverter
@@ -43,6 +69,7 @@ def create_app(
 
     security.init_app(app, allowed_hosts)
     csrf.init_app(app)
+    sign_in.init_app(app)
 
     @app.before_request
     def read_clock() -> None:
@@ -54,7 +81,7 @@ def create_app(
     links.init_app(app)
     filters.init_app(app)
     errors.init_app(app)
-    for page in (functions, function, issues, transactions_page, transaction, system_map):
+    for page in (tokens, functions, function, issues, transactions_page, transaction, system_map):
         app.register_blueprint(page.blueprint)
 
     @app.context_processor

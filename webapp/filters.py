@@ -20,6 +20,7 @@ def init_app(app: Flask) -> None:
         ms=numbers.milliseconds,
         ns=numbers.nanoseconds,
         mb=numbers.megabytes,
+        size=numbers.size,
         money=money.money,
         iso=times.iso,
         ago=_ago,
@@ -42,9 +43,9 @@ def init_app(app: Flask) -> None:
     )
     app.add_template_global(numbers.share, "share")
     app.add_template_global(words.start_words, "start_words")
-    app.add_template_global(money.decimals, "decimals")
     app.add_template_global(words.kind_words, "kind_words")
     app.jinja_env.globals["FAILURES"] = FAILURES
+    app.add_template_global(money.decimals, "decimals")
     app.add_template_global(sparkline.sparkline, "sparkline")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from webapp.formatting.money import decimals, dollars, money
-from webapp.formatting.numbers import DASH, SPACE, THIN, count, megabytes, milliseconds, ratio, share
+from webapp.formatting.numbers import DASH, SPACE, THIN, count, megabytes, milliseconds, ratio, share, size
 from webapp.formatting.times import ago, iso
 from webapp.formatting.words import ICONS, SERVICES, service_icon, trigger_name
 
@@ -72,6 +72,24 @@ def test_a_share_of_nothing_is_nothing() -> None:
 def test_memory_is_given_in_megabytes() -> None:
     """10 240 MB is as large as a function gets."""
     assert f"10{THIN}240{SPACE}MB" == megabytes(10_240)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, DASH),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.00 kB"),
+        (8_388_608, "8.39 MB"),
+        (99_960_000, "100 MB"),
+        (999_600_000, "1.00 GB"),
+        (2**53, "9.01 PB"),
+    ],
+)
+def test_sizes_have_three_figures(value: int | None, text: str) -> None:
+    """Never 1000 kB."""
+    assert text == size(value).replace(SPACE, " ")
 
 
 def test_one_invocation_is_priced_in_dollars_with_eight_decimals() -> None:

@@ -68,3 +68,15 @@ def nanoseconds(value: int | None, finished: bool = True) -> str:
 def megabytes(value: int | None) -> str:
     """Memory given in MB: "512 MB"."""
     return DASH if value is None else f"{count(value)}{SPACE}MB"
+
+
+def size(value: int | None) -> str:
+    """Bytes, to three figures: "512 B", "8.39 MB"."""
+    if value is None:
+        return DASH
+    for power, unit in ((5, "PB"), (4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        amount = value / 1000**power
+        if amount >= 0.9995:
+            places = 0 if amount >= 99.95 else 1 if amount >= 9.995 else 2
+            return f"{amount:.{places}f}{SPACE}{unit}"
+    return f"{count(value)}{SPACE}B"

@@ -1,0 +1,3 @@
+from webapp.tokens.views import blueprint
+
+__all__ = ["blueprint"]
