@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 class Body:
     """A request's `wsgi.input`, which somebody watches while it is read."""
 
-    __slots__ = ("_input", "_patience", "address", "cut", "expects", "since")
+    __slots__ = ("_input", "_patience", "address", "bytes", "cut", "expects", "since")
 
     def __init__(self, patience: Patience, environ: dict[str, Any]) -> None:
         self._patience = patience
@@ -50,11 +50,13 @@ class Body:
         # Such a client is told to go on when its body is first asked for, and only then.
         self.expects = "HTTP_EXPECT" in environ
         self.since = 0.0  # monotonic: when its first byte was asked for
+        self.bytes = 0  # read so far
         self.cut = False  # True: it took too long, and what was read is not all
 
     def read(self, size: int | None = None) -> bytes:
         with self:
             data: bytes = self._input.read(size)
+        self.bytes += len(data)
         return data
 
     def readline(self, size: int | None = None) -> bytes:
@@ -85,11 +87,13 @@ class Body:
 class Patience:
     """Watches the bodies that are being read on a port. Where there is no TCP_INFO (macOS) it can do nothing."""
 
-    def __init__(self, port: int, *, timeout_s: float, most_slow: int, max_connections: int) -> None:
-        """A body may take `timeout_s`. Of those that take longer than SLOW_S, `most_slow` are waited for."""
+    def __init__(self, port: int, *, timeout_s: float, most_slow: int, most_bytes: int, max_connections: int) -> None:
+        """A body may take `timeout_s`. Of those that take longer than SLOW_S, `most_slow` are waited for, and no more
+        than `most_bytes` of them are kept."""
         self._port = port
         self._timeout_s = timeout_s
         self._most_slow = most_slow
+        self._most_bytes = most_bytes
         self._most_connections = int(max_connections * _FULL)
         self.reading: set[Body] = set()  # adding and discarding are atomic, so the hot path needs no lock
         self.cut_bodies = 0  # since the process began
@@ -120,9 +124,13 @@ class Patience:
 
     def look_at_bodies(self, now: float) -> None:
         """Gives up the bodies that take too long."""
-        slow = sorted((body for body in self.reading.copy() if now - body.since > SLOW_S), key=lambda body: body.since)
-        crowd = len(slow) - self._most_slow
-        late = [body for index, body in enumerate(slow) if index < crowd or now - body.since > self._timeout_s]
+        late: list[Body] = []
+        size = 0
+        slow = [body for body in self.reading.copy() if now - body.since > SLOW_S]
+        for count, body in enumerate(sorted(slow, key=lambda body: body.since, reverse=True), 1):
+            size += body.bytes
+            if now - body.since > self._timeout_s or count > self._most_slow or size > self._most_bytes:
+                late.append(body)
         if not late:
             return
         latest: dict[str, float] = {}

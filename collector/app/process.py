@@ -82,9 +82,10 @@ def running(settings: Settings) -> Iterator[Running]:
             listener,
             threads=settings.threads,
             max_connections=settings.max_connections,
-        )
             body_timeout_s=settings.body_timeout_s,
             most_slow=(settings.threads - RESERVED_THREADS) // 2,
+            most_slow_bytes=settings.max_queue_bytes // 2,
+        )
         grpc_server = _grpc_server(settings, host, exports, admission, counters)
         server.start()
         process = Running(server.url, describe(writing))

@@ -81,13 +81,16 @@ class Server:
         max_connections: int,
         body_timeout_s: float = 30.0,
         most_slow: int | None = None,
+        most_slow_bytes: int = 32 * 1024 * 1024,
     ) -> None:
-        """No more than `most_slow` threads wait for slow bodies; unless told, half of all."""
+        """No more than `most_slow` threads wait for slow bodies, half of all unless told, and no more than
+        `most_slow_bytes` of what came of them are kept."""
         host, self.port = listener.getsockname()[:2]
         self.patience = Patience(
             self.port,
             timeout_s=body_timeout_s,
             most_slow=threads // 2 if most_slow is None else most_slow,
+            most_bytes=most_slow_bytes,
             max_connections=max_connections,
         )
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"

@@ -23,6 +23,7 @@ _MAX_MEMBERS = 1024  # of a gzip stream: a million empty ones would cost seconds
 # Four bytes of zstd can stand for 128 KiB, and all that they stand for comes at once: from this many bytes, 8 MiB.
 _ZSTD_INPUT = 256
 _ZSTD_WINDOW = 8 * 1024 * 1024  # what RFC 9659 allows in HTTP
+_PIECE = 256 * 1024
 _MAX_DRAINED = 64 * 1024 * 1024
 _GZIP = 31  # zlib's number for "gzip header, largest window"
 
@@ -31,8 +32,7 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
     """The body as sent. Raises Refusal when it is too long, cut short or of unknown length."""
     stated = environ.get("CONTENT_LENGTH", "")
     if "HTTP_TRANSFER_ENCODING" in environ:
-        grant.take(limit)  # it may become that long
-        data: bytes = environ["wsgi.input"].read(limit + 1)
+        data = _read(environ, limit + 1, grant)
         if len(data) > limit:
             _drain(environ)
             raise too_large(limit)
@@ -46,12 +46,31 @@ def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
     if length > limit:
         _drain(environ)
         raise too_large(limit)
-    grant.take(length)
-    data = environ["wsgi.input"].read(length) if length else b""
+    data = _read(environ, length, grant)
     if len(data) < length:
         _check_whole(environ)
         raise Refusal(400, "cut_short", f"The body ended after {len(data)} of {length} bytes.")
     return data
+
+
+def _read(environ: Mapping[str, Any], length: int, grant: Grant) -> bytes:
+    """So many bytes, or all there are. Asked for in pieces: what a client says it will send takes no room before it
+    comes, or eight clients that say 8 MiB and send nothing would keep all others out."""
+    read = environ["wsgi.input"].read
+    if length <= _PIECE:
+        grant.take(length)
+        whole: bytes = read(length) if length else b""
+        return whole
+    pieces: list[bytes] = []
+    while length > 0:
+        size = min(length, _PIECE)
+        grant.take(size)
+        piece = read(size)
+        pieces.append(piece)
+        length -= size
+        if len(piece) < size:
+            break
+    return b"".join(pieces)
 
 
 def decompress(data: bytes, encoding: str, limit: int, grant: Grant) -> bytes:

@@ -121,6 +121,7 @@ def receive() -> Iterator[Callable[..., Receiving]]:
             max_connections=max_connections,
             body_timeout_s=body_timeout_s,
             most_slow=most_slow,
+            most_slow_bytes=max_bytes // 2,
         )
         server.start()
         servers.append((server, store))

@@ -64,6 +64,27 @@ def test_every_thread_held_by_a_slow_client_is_given_back(
     assert all(b"HTTP/1.1 503 " in text and b"retry-after: 1\r\n" in text for text in told)
 
 
+def test_what_is_promised_takes_no_room(receive: Callable[..., Receiving], clients: ExitStack) -> None:
+    """Clients that announce the largest bodies and send nothing do not keep others from sending."""
+    receiving = receive(max_body=1_000_000, max_bytes=4_000_000)
+    for headers in (b"Content-Length: 1000000\r\n", b"Transfer-Encoding: chunked\r\n"):
+        for _ in range(5):
+            begin(receiving, clients, headers, b"")
+    wait_until(lambda: receiving.admission.requests == 10)
+
+    assert 200 == receiving.send(exports.traces()).status
+
+
+def test_slow_bodies_share_the_room(receive: Callable[..., Receiving], clients: ExitStack) -> None:
+    """Clients that send nearly all of large bodies and then stop are given up where they take more than their part."""
+    receiving = receive(max_body=1_000_000, max_bytes=4_000_000)
+    large = [begin(receiving, clients, b"Content-Length: 900000\r\n", bytes(890_000)) for _ in range(4)]
+    wait_until(lambda: receiving.counters.refusals["too_slow"] >= 1)
+
+    assert 200 == receiving.send(exports.traces(1, payload="x" * 900_000)).status
+    assert answer(large[0]).startswith(b"HTTP/1.1 503 ")
+
+
 @pytest.mark.parametrize("headers", [LENGTH, LENGTH + EXPECT, b"Transfer-Encoding: chunked\r\n"])
 @pytest.mark.parametrize("trickles", [False, True], ids=["hangs", "trickles"])
 def test_a_body_has_a_deadline(
