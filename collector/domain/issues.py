@@ -15,6 +15,7 @@ from collector.domain.ids import hash63
 
 MAX_FRAMES = 3
 _MAX_MESSAGE = 1_000  # characters of a message that count
+_MAX_NORMAL = 300  # of what is left without values: where a long message was cut depends on how long its values are
 _MAX_STACKTRACE = 64 * 1024  # of characters that frames are looked for in
 _MAX_PATH = 256
 
@@ -28,14 +29,33 @@ _NOISE = re.compile(
     | (?: (?<!\w) | (?<=\b[bru]) ) ' (?: [^\n]*? '(?!\w) | .* )
     | " (?: [^"\n]*" | .* )
     | ` (?: [^`\n]*` | .* )
-    | (?<![\w.@/\\+-]) [\w.+-]* [/\\@] [\w.@/\\+-]*             # a path, an e-mail address
+    | [“„] (?: [^”“\n]*[”“] | .* )
+    | « (?: [^»\n]*» | .* )
+    | 「 (?: [^」\n]*」 | .* )
+    | \b[A-Za-z]:[\\/][^\s'"`)]*                                  # a path on Windows
+    | (?<![\w.@/\\+-]) [\w.+-]* [/\\@] [\w.@/\\+-]* (?: \?[^\s'"`)]* )?  # a path with its query, an e-mail address
+    | \beyJ[\w-]+(?:\.[\w-]+)*                                   # a token (JWT)
     | \b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b     # a UUID
+    | \b[0-9a-fA-F]{8,}\b                                         # a digest, even one of letters alone
     | \b\d{4}-\d\d-\d\d[T ]\d\d:\d\d (?: :\d\d(?:\.\d+)? )? (?: Z | [+-]\d\d:?\d\d )?
-    | \b\d+(?:[.,]\d+)*\w*                                        # a number, with its unit
-    | \b[^\W\d]*\d\w*                                             # a word with a digit in it: an id of any alphabet
+    # A day as mail, logs and ctime write it.
+    | \b(?: (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},?[ ]++ )? (?: \d{1,2}[ ]++ )?
+      (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?[ ]++\d{1,4}
+      (?: ,?[ ]++\d\d:\d\d(?::\d\d)? )? (?: ,?[ ]++\d{4} )?
+    | (?<![\w:]) (?:[0-9a-fA-F]{1,4}::?){2,7} [0-9a-fA-F]{0,4} (?![\w:])  # an IPv6 address, a time of day
+    | (?<=[\w\]]=) (?: [^\s,;&)\]}'"`<] | ,(?=\d) )+                # name=value
+    | (?: (?<![\w)\]]) [+-] )? \b\d+(?:[.,]\d+)* (?: [eE][+-]\d+ )? \w*  # a number, with its unit
+    | \b[^\W\d_]{1,10}-\d[\w-]*                                  # A-1001, Thread-12
+    | \b[^\W\d]*\d\w*={0,2}                                     # a word with a digit in it: an id of any alphabet
     """,
     re.VERBOSE,
 )
+# What is left of lists and maps: however many values they have.
+_VALUES = r"(?: (?:<>|None|True|False|null|true|false)++ \s*+ [,:=]?+ \s*+ )*+"
+_COLLECTION = re.compile(rf"\[ \s*+ {_VALUES} \] | \{{ \s*+ {_VALUES} \}} | \( \s*+ (?=<) {_VALUES} \)", re.VERBOSE)
+_MAX_DEPTH = 4  # of lists and maps in one another
+# Ids in the name of a type, and in paths of code that is built: `chunk-8f3ab2c1.js`.
+_ID = re.compile(r"(?<![^\W_])(?:(?=[a-f]*\d)[0-9a-f]{6,}|[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27}|\d{4,})(?![^\W_])")
 _PYTHON_FRAME = re.compile(r'^[ \t|]*File "(?P<path>[^"\n]+)", line \d+, in (?P<where>\S+)', re.MULTILINE)
 _NODE_FRAME = re.compile(
     r"^[ \t]*at (?:async )?(?:(?P<where>[^\n(]{1,256}?) \()?(?:file://)?(?P<path>[^\s():]+):\d+:\d+\)?$", re.MULTILINE
@@ -78,7 +98,7 @@ def aws_error(message: str) -> AwsError | None:
 
 def first_line(message: str) -> str:
     """The first line that says something."""
-    return message.lstrip().partition("\n")[0].rstrip()[:_MAX_MESSAGE]
+    return message.lstrip().partition("\n")[0].partition("\r")[0].rstrip()[:_MAX_MESSAGE]
 
 
 def normalise(message: str) -> str:
@@ -86,9 +106,14 @@ def normalise(message: str) -> str:
     return _normalise_line(first_line(message))
 
 
-@lru_cache(maxsize=1024)  # 50 µs for a long line, and a storm of failures says the same again and again
+@lru_cache(maxsize=1024)  # 100 µs for a long line, and a storm of failures says the same again and again
 def _normalise_line(line: str) -> str:
-    return _NOISE.sub("<>", line)
+    plain = _NOISE.sub("<>", line)
+    for _ in range(_MAX_DEPTH):
+        plain, found = _COLLECTION.subn("<>", plain)
+        if not found:
+            break
+    return plain[:_MAX_NORMAL]
 
 
 def is_own(path: str) -> bool:
@@ -120,8 +145,8 @@ def culprit_of(frames: Sequence[Frame]) -> str | None:
 
 def fingerprint(function_id: int, type: str, message: str, frames: tuple[Frame, ...]) -> int:
     """The issue's id."""
-    parts = [str(function_id), type, normalise(message)]
-    parts.extend(f"{frame.path}:{frame.where}" for frame in frames)
+    parts = [str(function_id), _ID.sub("<>", type), normalise(message)]
+    parts.extend(f"{_ID.sub('<>', frame.path)}:{frame.where}" for frame in frames)
     return hash63("issue", *parts)
 
 
