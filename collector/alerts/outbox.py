@@ -221,7 +221,13 @@ def _ticket(connection: Connection, channel_id: int, due: Due) -> Ticket | None:
 
 def settle_sent(connection: Connection, claim: Claim, receipt: Receipt, now_ms: int) -> None:
     first = claim.due[0]
-    done = {"state": SENT, "ended_ms": now_ms, "reason": None, "reference": receipt.reference, "url": receipt.url}
+    done = {
+        "state": SENT,
+        "ended_ms": now_ms,
+        "reason": receipt.remark,
+        "reference": receipt.reference,
+        "url": receipt.url,
+    }
     _change(connection, [first.id], done)
     _change(connection, [due.id for due in claim.due[1:]], done | {"bundle_id": first.id})
     _settle_ticket(connection, claim, receipt, now_ms)

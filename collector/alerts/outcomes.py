@@ -46,9 +46,10 @@ class Ticket:
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """`reference`: what the service calls it. `url`: where it shows it. `ticket`: what is open there now; `closed`:
-    what was known as open is not any more."""
+    what was known as open is not any more. `remark`: what there is to know although it arrived."""
 
     reference: str | None = None
     url: str | None = None
     ticket: Ticket | None = None
     closed: bool = False
+    remark: str | None = None

@@ -95,7 +95,7 @@ KINDS = {
                     default=PAGERDUTY_API,
                 ),
             ),
-            "collector.alerts.channels.incident",
+            "collector.alerts.channels.pagerduty",
             bundles=False,
             pace_ms=500,
             acknowledges=True,
@@ -221,7 +221,7 @@ KINDS = {
                     example="discord://…",
                 ),
             ),
-            "collector.alerts.channels.anything",
+            "collector.alerts.channels.apprise",
             pace_ms=1_000,
         ),
     )

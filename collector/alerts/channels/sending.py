@@ -1,0 +1,146 @@
+"""What every kind of channel is given to send, and the way to the module that sends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+
+from collector.alerts.channels.kinds import KINDS, Field
+from collector.alerts.message import Message
+from collector.alerts.networks import Networks
+from collector.alerts.outcomes import Receipt, Refused, Ticket, TryAgain
+from collector.alerts.wire import Wire
+
+Values = Mapping[str, str]  # of a kind's fields, secrets included; those that are not given are absent
+MAX_VALUE = 4_096
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+MASK = "•••"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message, of one alert or of several at once. `id` is the same however often it is sent; `base_url` is where
+    Clew is read, without a slash at its end."""
+
+    id: str
+    messages: tuple[Message, ...]
+    base_url: str
+    at_s: int  # when it is sent
+    reference: str | None = None  # what the service called the alert's first message
+    ticket: Ticket | None = None  # what is open on the subject, as far as is known
+
+    @property
+    def first(self) -> Message:
+        return self.messages[0]
+
+    @property
+    def title(self) -> str:
+        if len(self.messages) == 1:
+            return self.first.headline
+        over = sum(message.over for message in self.messages)
+        fired = len(self.messages) - over
+        parts = [f"{fired} alert{'s' * (fired != 1)}"] * bool(fired) + [f"{over} resolved"] * bool(over)
+        return f"{' and '.join(parts)} at once"
+
+    def text(self) -> str:
+        """All of it as plain text."""
+        if len(self.messages) == 1:
+            return self.first.text(self.base_url)
+        lines = [self.title, ""]
+        for message in self.messages:
+            label = message.links(self.base_url)[0]
+            lines.append(f"[{message.severity.upper()}] {message.headline}")
+            lines.append(f"  {message.error or message.condition}")
+            lines.append(f"  {label.url}")
+        return "\n".join(lines)
+
+
+class InvalidChannel(ValueError):
+    """A channel cannot be like this: `field` is to blame. `str()` is for who made it, and holds no secret."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class Sender(Protocol):
+    """A module that sends to one kind of channel."""
+
+    def send(self, values: Values, envelope: Envelope, wire: Wire) -> Receipt:
+        """Raises a DeliveryError."""
+
+    def check(self, values: Values) -> None:
+        """Raises InvalidChannel for what `check_values` does not see."""
+
+
+def deliver(kind: str, values: Values, envelope: Envelope, networks: Networks) -> Receipt:
+    """Sends it. Raises a DeliveryError whose text holds none of the channel's secrets."""
+    try:
+        with Wire(networks) as wire:
+            return _sender(kind).send(values, envelope, wire)
+    except TryAgain as error:
+        again = TryAgain(masked(kind, values, str(error)), after_s=error.after_s, whole_channel=error.whole_channel)
+        raise again from None
+    except Refused as error:
+        raise type(error)(masked(kind, values, str(error))) from None
+
+
+def check_values(kind: str, values: Values) -> dict[str, str]:
+    """The values as they are to be kept: trimmed, the defaults filled in. Raises InvalidChannel."""
+    known = KINDS[kind].fields
+    if strange := sorted(set(values) - {field.name for field in known}):
+        raise InvalidChannel(strange[0], f"{KINDS[kind].title} has no field {strange[0]}.")
+    checked = {}
+    for field in known:
+        value = values.get(field.name, "").strip() or field.default
+        if value:
+            _check_value(field, value)
+            checked[field.name] = value
+        elif field.required:
+            raise InvalidChannel(field.name, f"{field.label} is needed.")
+    _sender(kind).check(checked)
+    return checked
+
+
+def masked(kind: str, values: Values, text: str) -> str:
+    """The text without any of the channel's secrets."""
+    secrets = [values[field.name] for field in KINDS[kind].fields if field.secret and values.get(field.name)]
+    for secret in list(secrets):
+        parts = urlsplit(secret) if "://" in secret else None
+        if parts is not None:  # a part of a secret address is one too
+            secrets.extend(part for part in (parts.path.strip("/"), parts.query, parts.password or "") if len(part) > 3)
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _check_value(field: Field, value: str) -> None:
+    if len(value) > MAX_VALUE:
+        raise InvalidChannel(field.name, f"{field.label} is too long: {MAX_VALUE} characters are enough.")
+    if _CONTROL.search(value):
+        raise InvalidChannel(field.name, f"{field.label} must be one line.")
+    if field.choices and value not in field.choices:
+        raise InvalidChannel(field.name, f"{field.label} is one of {', '.join(field.choices)}.")
+    if field.url and not is_url(value):
+        raise InvalidChannel(field.name, f"{field.label} must be an address that begins with https://.")
+
+
+def is_url(text: str) -> bool:
+    """Of http or https with a host, and without a name and password in it."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("https", "http") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        )
+    except ValueError:
+        return False
+
+
+def _sender(kind: str) -> Sender:
+    if kind not in KINDS:
+        raise Refused(f"This version of Clew has no channels of the kind {kind}.")
+    return cast("Sender", import_module(KINDS[kind].module))
