@@ -81,3 +81,23 @@ def reader(database_url: str) -> Iterator[Engine]:
     engine = open_engine(database_url, read_only=True)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Iterator[Engine]:
+    """For what only SQLite does."""
+    engine = open_engine(create_sqlite(tmp_path / "alone.db"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_database(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """For what only PostgreSQL does; skipped where the tests run on SQLite alone."""
+    if request.config.getoption("--db") == "sqlite":
+        pytest.skip("the tests run on SQLite alone")
+    name = postgres_server.create()
+    engine = open_engine(postgres_server.url(name))
+    yield engine
+    engine.dispose()
+    postgres_server.drop(name)

@@ -102,7 +102,9 @@ exports = Table(
 event.listen(
     exports,
     "after_create",
-    DDL("CREATE TABLE exports_default PARTITION OF exports DEFAULT").execute_if(dialect="postgresql"),
+    DDL("CREATE TABLE exports_default PARTITION OF exports DEFAULT").execute_if(  # type: ignore[no-untyped-call]
+        dialect="postgresql"
+    ),
 )
 
 # Which exports hold something of a trace.

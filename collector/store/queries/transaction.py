@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from collector.domain.facts import Initialization, Result
 from collector.store.queries.lookups import labels, read_services, unknown_function
+from collector.store.queries.transaction_expired import add_expired, count_gone
 from collector.store.queries.transaction_logged import add_logged
 from collector.store.queries.transaction_logs import build_logs
 from collector.store.queries.transaction_models import (
@@ -58,6 +59,7 @@ def get_transaction(
         return None
     source = load(connection, row.id, max_spans=max_spans, max_logs=MAX_LOGS)
     add_logged(connection, source, max_spans=max_spans, max_logs=MAX_LOGS)
+    without_payloads = add_expired(connection, source)
     spans = build_spans(source)
     logs = build_logs(source, spans)
     functions = [source.functions[id] for id in source.function_ids if id in source.functions]
@@ -83,6 +85,8 @@ def get_transaction(
         spans_total=source.spans_total,
         logs_total=max(source.logs_total, len(logs)) + source.logged_cut,
         unreadable=source.unreadable,
+        without_payloads=without_payloads,
+        gone_invocations=count_gone(connection, row.id, source),
     )
 
 

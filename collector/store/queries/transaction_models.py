@@ -125,3 +125,6 @@ class TransactionDetail:
     spans_total: int  # more than len(spans) where a limit cut them
     logs_total: int = 0  # more than len(logs) where a limit cut them
     unreadable: int = 0  # exports that hold something of it and are damaged
+    # What retention has taken: of so many invocations all but their rows, and so many whole.
+    without_payloads: int = 0
+    gone_invocations: int = 0
