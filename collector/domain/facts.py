@@ -19,6 +19,7 @@ class Signal(IntEnum):
 
     TRACES = 0
     LOGS = 1
+    METRICS = 2  # counted, not stored
 
 
 class Result(IntEnum):

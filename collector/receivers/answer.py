@@ -7,9 +7,6 @@ import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
 from collector.domain.facts import Signal
 
 if TYPE_CHECKING:
@@ -22,6 +19,11 @@ if TYPE_CHECKING:
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+_REJECTED = {
+    Signal.TRACES: "rejectedSpans",
+    Signal.LOGS: "rejectedLogRecords",
+    Signal.METRICS: "rejectedDataPoints",
+}
 _RETRY_INFO = b"type.googleapis.com/google.rpc.RetryInfo"
 
 _REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -42,21 +44,13 @@ def accepted(content_type: str, signal: Signal, rejected: int, reason: str) -> b
     """An Export…ServiceResponse. Empty says that all was taken."""
     if not rejected and not reason:
         return b"{}" if content_type == JSON else b""
-    if signal == Signal.TRACES:
-        traces = ExportTraceServiceResponse()
-        traces.partial_success.rejected_spans = rejected
-        traces.partial_success.error_message = reason
-        message: ExportTraceServiceResponse | ExportLogsServiceResponse = traces
-        name = "rejectedSpans"
-    else:
-        logs = ExportLogsServiceResponse()
-        logs.partial_success.rejected_log_records = rejected
-        logs.partial_success.error_message = reason
-        message, name = logs, "rejectedLogRecords"
     if content_type == JSON:
         # 64-bit numbers are strings in protobuf's JSON.
-        return json.dumps({"partialSuccess": {name: str(rejected), "errorMessage": reason}}).encode()
-    return message.SerializeToString()
+        return json.dumps({"partialSuccess": {_REJECTED[signal]: str(rejected), "errorMessage": reason}}).encode()
+    # The same numbers in every signal: ExportTracePartialSuccess {int64 rejected_spans = 1; string error_message = 2},
+    # ExportTraceServiceResponse {ExportTracePartialSuccess partial_success = 1}.
+    count = b"\x08" + _varint(rejected) if rejected else b""
+    return _field(b"\x0a", count + _field(b"\x12", reason.encode(errors="replace")))
 
 
 def refused(start_response: StartResponse, content_type: str, refusal: Refusal) -> list[bytes]:

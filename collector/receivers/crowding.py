@@ -27,46 +27,34 @@ def refuse_crowded(body: bytes) -> None:
         _Walk(body).down(0, len(body), 0)
 
 
-class _Walk:
+class Wire:
+    """Fields of protobuf's wire form, without making messages of them."""
+
     def __init__(self, body: bytes) -> None:
         self._body = body
-        self._looks_into_items = len(body) > _LARGE
-        self._items_left = _LEEWAY + len(body) // _BYTES_PER_ITEM
-        self._fields_left = _LEEWAY + len(body) // _BYTES_PER_FIELD
 
-    def down(self, position: int, end: int, depth: int) -> None:
-        """Counts the fields of the message at position..end, and of those below it as far as items."""
-        while position < end:
-            tag, position = self._varint(position)
-            kind = tag & 7
-            start = position
-            if kind == 2:
-                length, start = self._varint(position)
-                position = start + length
-            elif kind == 0:
-                position = self._varint(position)[1]
-            elif kind == 1:
-                position += 8
-            elif kind == 5:
-                position += 4
-            else:
-                raise _malformed()  # groups, which OTLP has none of and which would hide what is inside
-            if position > end or tag < 8:
-                raise _malformed()
-            if depth == len(_PATH):
-                self._fields_left -= 1
-                continue
-            self._items_left -= 1
-            if self._items_left < 0 or self._fields_left < 0:
-                raise self._crowded()
-            if kind == 2 and tag >> 3 == _PATH[depth] and (depth + 1 < len(_PATH) or self._looks_into_items):
-                self.down(start, position, depth + 1)
-        if self._fields_left < 0:
-            raise self._crowded()
+    def field(self, position: int, end: int) -> tuple[int, int, int]:
+        """The field at the position: its number, where its content begins (-1: it can be no message), where it ends.
 
-    def _crowded(self) -> Refusal:
-        size = len(self._body)
-        return Refusal(413, "crowded", f"The body of {size} bytes holds too many items: send fewer at once.")
+        Raises Refusal where there is none, or it goes beyond the end of the message that it is in.
+        """
+        tag, position = self._varint(position)
+        kind = tag & 7
+        start = -1
+        if kind == 2:
+            length, start = self._varint(position)
+            position = start + length
+        elif kind == 0:
+            position = self._varint(position)[1]
+        elif kind == 1:
+            position += 8
+        elif kind == 5:
+            position += 4
+        else:
+            raise malformed()  # groups, which OTLP has none of and which would hide what is inside
+        if position > end or tag < 8:
+            raise malformed()
+        return tag >> 3, start, position
 
     def _varint(self, position: int) -> tuple[int, int]:
         body = self._body
@@ -77,8 +65,35 @@ class _Walk:
             value |= (byte & 0x7F) << 7 * index
             if byte < 0x80:
                 return value, position + index + 1
-        raise _malformed()
+        raise malformed()
 
 
-def _malformed() -> Refusal:
-    return Refusal(400, "malformed", "The body is no OTLP message in protobuf: it is damaged or cut off.")
+class _Walk:
+    def __init__(self, body: bytes) -> None:
+        self._wire = Wire(body)
+        self._size = len(body)
+        self._looks_into_items = len(body) > _LARGE
+        self._items_left = _LEEWAY + len(body) // _BYTES_PER_ITEM
+        self._fields_left = _LEEWAY + len(body) // _BYTES_PER_FIELD
+
+    def down(self, position: int, end: int, depth: int) -> None:
+        """Counts the fields of the message at position..end, and of those below it as far as items."""
+        while position < end:
+            number, start, position = self._wire.field(position, end)
+            if depth == len(_PATH):
+                self._fields_left -= 1
+                continue
+            self._items_left -= 1
+            if self._items_left < 0 or self._fields_left < 0:
+                raise self._crowded()
+            if start >= 0 and number == _PATH[depth] and (depth + 1 < len(_PATH) or self._looks_into_items):
+                self.down(start, position, depth + 1)
+        if self._fields_left < 0:
+            raise self._crowded()
+
+    def _crowded(self) -> Refusal:
+        return Refusal(413, "crowded", f"The body of {self._size} bytes holds too many items: send fewer at once.")
+
+
+def malformed(what: str = "The body is no OTLP message in protobuf: it is damaged or cut off.") -> Refusal:
+    return Refusal(400, "malformed", what)

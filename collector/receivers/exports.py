@@ -8,9 +8,10 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from collector.domain.errors import MalformedExport
-from collector.domain.facts import Facts, Signal
+from collector.domain.facts import Export, Facts, Signal
 from collector.domain.intake import Intake, read_logs, read_traces
 from collector.receivers.crowding import refuse_crowded
+from collector.receivers.metrics import NOT_KEPT, count_points, count_points_of_json
 from collector.receivers.otlp_json import logs_to_protobuf, traces_to_protobuf
 from collector.receivers.refusal import Code, Refusal
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable
@@ -54,6 +55,8 @@ class Exports:
 
     def take(self, signal: Signal, body: bytes, *, json: bool = False) -> Intake:
         """Returns once what the request holds is stored, and tells what of it was not. Raises Refusal."""
+        if signal == Signal.METRICS:
+            return self._count(body, json=json)
         # Parsing takes many times the body's size for a moment. Large ones do so one after the other, which costs no
         # time: Python runs one thread at a time anyway.
         with self._large if len(body) > _LARGE else nullcontext():
@@ -64,6 +67,14 @@ class Exports:
             signal, stored=intake.facts.export.items, rejected=intake.rejected, unplaced=intake.unplaced
         )
         return intake
+
+    def _count(self, body: bytes, *, json: bool) -> Intake:
+        """Of metrics, none of which is kept."""
+        with self._large if len(body) > _LARGE else nullcontext():
+            points = count_points_of_json(body) if json else count_points(body)
+        self._counters.took(Signal.METRICS, stored=0, rejected=points)
+        nothing = Facts(Export(b"", Signal.METRICS, 0, self._now_ms(), b""))
+        return Intake(nothing, points, NOT_KEPT if points else "")
 
     def _read(self, signal: Signal, body: bytes, *, json: bool) -> Intake:
         try:

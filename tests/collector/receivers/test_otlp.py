@@ -202,14 +202,6 @@ def test_unknown_paths(receiving: Receiving, path: str) -> None:
     assert "/v1/traces" in status(answer).message
 
 
-def test_metrics_are_not_taken(receiving: Receiving) -> None:
-    """Whoever sends metrics learns how to switch them off."""
-    answer = receiving.send(b"\n\x00", path="/v1/metrics")
-
-    assert (404, 5) == (answer.status, status(answer).code)
-    assert "OTEL_METRICS_EXPORTER=none" in status(answer).message
-
-
 def test_overload_is_answered_429_with_retry_after(receiving: Receiving) -> None:
     """A store that takes no more makes clients come back later."""
     receiving.store.error = Overloaded("too much", 3)

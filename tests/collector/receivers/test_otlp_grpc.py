@@ -19,7 +19,7 @@ from collector.domain.facts import Signal
 from collector.receivers.admission import Admission
 from collector.receivers.counters import Counters
 from collector.receivers.exports import Exports
-from collector.receivers.otlp_grpc import GrpcServer, OtlpService
+from collector.receivers.otlp_grpc import THREADS, GrpcServer, OtlpService
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable
 from tests.collector.receivers.conftest import MAX_BODY, FakeStore
 from tests.collector.receivers.exports import logs, traces
@@ -31,12 +31,12 @@ LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 class Receiving:
     """A collector without a database, and a client of it."""
 
-    def __init__(self, *, max_requests: int = 16, max_bytes: int = 1_000_000) -> None:
+    def __init__(self, *, max_requests: int = 16, max_bytes: int = 1_000_000, **slowness: Any) -> None:
         self.store = FakeStore()
         self.counters = Counters()
         admission = Admission(max_requests=max_requests, max_bytes=max_bytes)
         exports = Exports(self.store, counters=self.counters)
-        service = OtlpService(exports, admission=admission, counters=self.counters)
+        service = OtlpService(exports, admission=admission, counters=self.counters, **slowness)
         self.server = GrpcServer(service, "127.0.0.1:0", max_message_bytes=MAX_BODY)
         self.server.start()
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.server.port}")
@@ -158,7 +158,9 @@ def test_damaged_and_unknown_requests(receive: Callable[..., Receiving]) -> None
     """Bytes that are no export, methods that are not there and messages that are too large are refused for good."""
     receiving = receive()
     damaged: Any = refusal(receiving, b"\xff\xff\xff")
-    unknown: Any = refusal(receiving, b"", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")
+    unknown: Any = refusal(
+        receiving, b"", "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export"
+    )
     large: Any = refusal(receiving, bytes(MAX_BODY + 1))
 
     assert grpc.StatusCode.INVALID_ARGUMENT == damaged.code()
@@ -218,3 +220,53 @@ def test_stopping_finishes_what_has_begun() -> None:
     waiting.join(20)
     assert [b""] == answers
     receiving.channel.close()
+
+
+def silent(receiving: Receiving, stopped: threading.Event) -> Any:
+    """A call that begins and whose message does not come until `stopped`."""
+
+    def messages() -> Iterator[bytes]:
+        stopped.wait(30)
+        yield b""
+
+    return receiving.channel.stream_unary(TRACES).future(messages(), timeout=30)
+
+
+def test_clients_that_send_no_message_hold_no_threads(receive: Callable[..., Receiving]) -> None:
+    """Where as many calls hang as there are threads, some are ended, and others are served."""
+    receiving = receive(most_slow=3)
+    stopped = threading.Event()
+    calls = [silent(receiving, stopped) for _ in range(THREADS)]
+    try:
+        assert b"" == receiving.send(traces(1))
+        codes = [call.code() for call in calls if call.done()]
+    finally:
+        stopped.set()
+        for call in calls:
+            call.cancel()
+
+    assert codes
+    assert {grpc.StatusCode.CANCELLED} == set(codes)
+    assert receiving.counters.refusals["too_slow"] >= 1
+
+
+def test_a_message_has_a_deadline(receive: Callable[..., Receiving]) -> None:
+    """A call whose message does not come in time ends as one that may be made again."""
+    receiving = receive(message_timeout_s=1.0)
+    stopped = threading.Event()
+    call = silent(receiving, stopped)
+    try:
+        assert grpc.StatusCode.CANCELLED == call.code()
+    finally:
+        stopped.set()
+
+    assert [] == receiving.store.facts
+
+
+def test_a_call_without_a_message_is_refused(receive: Callable[..., Receiving]) -> None:
+    """Which no client of OTLP makes."""
+    receiving = receive()
+    with pytest.raises(grpc.RpcError) as error:
+        receiving.channel.stream_unary(TRACES)(iter(()), timeout=20)
+
+    assert grpc.StatusCode.INVALID_ARGUMENT == error.value.code()

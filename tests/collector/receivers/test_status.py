@@ -59,7 +59,7 @@ def test_metrics_count_what_happened(receive: Callable[..., Receiving]) -> None:
     receiving.send(exports.traces(spans=2, trace_id=b"short"))
     receiving.send(exports.logs(records=4), path="/v1/logs")
     receiving.send(b"not protobuf")
-    receiving.send(b"", path="/v1/metrics")
+    receiving.send(b"", path="/v1/profiles")
     answer = get(receiving, "/metrics")
 
     assert "text/plain; version=0.0.4; charset=utf-8" == answer.headers["content-type"]
