@@ -16,7 +16,8 @@ from collector.app.database import opened
 from collector.app.errors import CannotListen, InvalidSetting, RefusedAddress
 from collector.app.server import Server, bind
 from collector.app.settings import RESERVED_THREADS, Settings, variable
-from collector.domain.prices import PriceTable, PriceTableError, load_prices
+from collector.domain.price_file import PriceTableError, load_prices
+from collector.domain.prices import PriceTable
 from collector.receivers import firehose, otlp, status
 from collector.receivers.admission import Admission
 from collector.receivers.counters import Counters

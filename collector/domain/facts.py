@@ -47,6 +47,14 @@ class Initialization(IntEnum):
     PROACTIVE = 3
 
 
+class Capacity(IntEnum):
+    """What an environment is paid as."""
+
+    ON_DEMAND = 0
+    PROVISIONED = 1
+    MANAGED = 2  # Lambda Managed Instances: by EC2's prices
+
+
 class ReportKind(IntEnum):
     """What the platform reports on."""
 
@@ -155,6 +163,16 @@ class Invocation(NamedTuple):
     reported_issues: int = 0
     batch_size: int | None = None
     batch_failed: int | None = None
+    capacity: int = Capacity.ON_DEMAND
+    ephemeral_mb: int | None = None
+    restored: bool = False
+    calls_cost_pd: int = 0
+    unpriced_calls: int = 0
+
+    @property
+    def whole_cost_pd(self) -> int:
+        """What is known of what it and its calls cost."""
+        return (self.cost_pd or 0) + self.calls_cost_pd
 
     @property
     def ran_ns(self) -> int:
@@ -246,6 +264,7 @@ class Call(NamedTuple):
     duration_ns: int
     finished: bool
     error_type: str | None
+    cost_pd: int | None = None
 
     @property
     def running(self) -> bool:
@@ -297,6 +316,17 @@ class Occurrence(NamedTuple):
     trace_id: bytes
 
 
+class Throttle(NamedTuple):
+    """A call that would have invoked a function, and was refused. Its key is the call's."""
+
+    started_ns: int
+    span_id: int
+    trace_id: bytes
+    function_id: int  # that would have been invoked
+    message: str
+    culprit: str  # the function that called
+
+
 @dataclass(slots=True)
 class Facts:
     """All that one export request says. The store writes it whole or not at all."""
@@ -313,6 +343,7 @@ class Facts:
     occurrences: list[Occurrence] = field(default_factory=list)
     unfinished: list[Unfinished] = field(default_factory=list)
     tags: list[Tag] = field(default_factory=list)
+    throttles: list[Throttle] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     pieces: list[LogPiece] = field(default_factory=list)
     ages: list[Age] = field(default_factory=list)
@@ -324,15 +355,3 @@ class Facts:
         rows = len(self.invocations) + len(self.calls) + len(self.link_keys) + len(self.links) + len(self.occurrences)
         rows += len(self.tags) + len(self.reports) + len(self.pieces)
         return len(self.export.body) + rows * ROW_BYTES
-class Throttle(NamedTuple):
-    """A call that would have invoked a function, and was refused. Its key is the call's."""
-
-    started_ns: int
-    span_id: int
-    trace_id: bytes
-    function_id: int  # that would have been invoked
-    message: str
-    culprit: str  # the function that called
-
-
-    throttles: list[Throttle] = field(default_factory=list)

@@ -6,12 +6,14 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from collector.domain import call_prices
 from collector.domain import calls as call_targets
 from collector.domain.annotations import read_issues, read_tags
 from collector.domain.facts import (
     FAILED,
     MAX_LINKS,
     Call,
+    Capacity,
     Facts,
     Function,
     Initialization,
@@ -27,7 +29,7 @@ from collector.domain.failures import call_error, describe_failure, open_call, r
 from collector.domain.functions import describe_function, is_lambda
 from collector.domain.ids import hash63, span_number
 from collector.domain.links import RESULT, is_pointer
-from collector.domain.prices import PriceTable
+from collector.domain.prices import PriceTable, pays_restores
 from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
 from collector.domain.triggers import Trigger, trigger_of
@@ -36,38 +38,46 @@ from collector.domain.values import first_text, flag, number, text, texts, whole
 # Of one link key: `s3-object:`, a bucket's name of 63 and a key of 1,024 fit.
 MAX_LINK_KEY_LENGTH = 1_200
 MAX_INIT_MS = 900_000
+MAX_EPHEMERAL_MB = 65_536  # twice what Lambda offers
 MAX_BATCH = 1_000_000  # records; Lambda delivers 10,000 at most
 MAX_OPEN_CALLS = 64  # that are remembered of an invocation that runs
 MAX_RUN_NS = 86_400_000_000_000  # a deadline that is further away is none
 LONGEST_INVOCATION_NS = 900_000_000_000  # that Lambda allows
-SPAN_ATTRIBUTES = call_targets.ATTRIBUTES | {
-    "aws.lambda.invoked_arn",
-    "clew.batch.failed",
-    "clew.batch.size",
-    "clew.lambda.deadline",
-    "clew.lambda.init_duration",
-    "clew.lambda.initialization_type",
-    "clew.lambda.max_memory_used",
-    "clew.lambda.phase",
-    "clew.lambda.timeout",
-    "clew.link.keys",
-    "clew.trigger.resource",
-    "clew.trigger.type",
-    "clew.unfinished",
-    "cloud.account.id",
-    "cloud.resource_id",
-    "error.type",
-    "faas.coldstart",
-    "faas.execution",
-    "faas.id",
-    "faas.invocation_id",
-    "faas.trigger",
-}
+SPAN_ATTRIBUTES = (
+    call_targets.ATTRIBUTES
+    | call_prices.ATTRIBUTES
+    | {
+        "aws.lambda.invoked_arn",
+        "clew.batch.failed",
+        "clew.batch.size",
+        "clew.lambda.capacity",
+        "clew.lambda.deadline",
+        "clew.lambda.ephemeral_storage",
+        "clew.lambda.init_duration",
+        "clew.lambda.initialization_type",
+        "clew.lambda.max_memory_used",
+        "clew.lambda.phase",
+        "clew.lambda.timeout",
+        "clew.link.keys",
+        "clew.trigger.resource",
+        "clew.trigger.type",
+        "clew.unfinished",
+        "cloud.account.id",
+        "cloud.resource_id",
+        "error.type",
+        "faas.coldstart",
+        "faas.execution",
+        "faas.id",
+        "faas.invocation_id",
+        "faas.trigger",
+    }
+)
 _FEW_CALLS = 32  # longer lists are not remembered
 _OUTGOING = frozenset({CLIENT, PRODUCER})
 _INCOMING = frozenset({SERVER, CONSUMER})
 _NO_TRIGGER = Trigger("", None)  # what would have been invoked is not known before the handler runs
 _COLD = frozenset({None, Initialization.ON_DEMAND})
+_CAPACITIES = {"provisioned-concurrency": Capacity.PROVISIONED, "lambda-managed-instances": Capacity.MANAGED}
 _INITIALIZATIONS = {
     "on-demand": Initialization.ON_DEMAND,
     "provisioned-concurrency": Initialization.PROVISIONED,
@@ -88,7 +98,7 @@ def read_process(
     function = describe_function(resource, _most_telling(invocations), seen_ms)
     facts.functions.append(function)
     facts.traces.update(item.trace_id for item in spans)
-    _read_calls(facts, spans, function)
+    _read_calls(facts, spans, function, prices)
     for item in spans:
         if item.owner is not None and item.kind not in _OUTGOING and item.span.links:
             _read_span_links(facts, item, item.owner)
@@ -132,7 +142,7 @@ def _most_telling(invocations: Sequence[SpanFacts]) -> Mapping[str, Value]:
     return invocations[0].attributes if invocations else {}
 
 
-def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function) -> None:
+def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function, prices: PriceTable) -> None:
     for item in spans:
         if item.kind in _OUTGOING or call_targets.is_aws_call(item.attributes):
             item.target = call_targets.describe_call(item.name, item.attributes, function.region)
@@ -144,6 +154,10 @@ def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function) ->
         if item.owner is not None:
             item.owner.calls.append(item)
         facts.resources.append(item.target.resource)
+        error = call_error(item) if item.failed or not item.finished else None
+        item.cost_pd = prices.calls.cost(
+            item.target, item.attributes, item.started_ns, error=error, finished=item.finished
+        )
         # By position, which takes two thirds of the time that names take; most rows are calls.
         facts.calls.append(
             Call(
@@ -155,7 +169,8 @@ def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function) ->
                 item.target.operation,
                 item.duration_ns,
                 item.finished,
-                call_error(item) if item.failed or not item.finished else None,
+                error,
+                item.cost_pd,
             )
         )
         if "clew.link.keys" in item.attributes:
@@ -173,12 +188,17 @@ def _read_invocation(
         initialization = _INITIALIZATIONS.get(text(said, 32))
     cold_start = flag(attributes.get("faas.coldstart")) and initialization in _COLD
     init_ns = _init_ns(attributes) if cold_start else None
-    billed_ms = cost_pd = None
+    billed_ms = cost_pd = ephemeral_mb = None
+    capacity = Capacity.ON_DEMAND
+    restored = initialization is Initialization.SNAP_START and pays_restores(function.runtime) is True
     if function.kind == "lambda":
         billed_ns = item.duration_ns
         if result is Result.TIMEOUT and function.timeout_ms:
             # Lambda bills a timeout up to the deadline; the span was cut shortly before it.
             billed_ns = function.timeout_ms * 1_000_000
+        if "clew.lambda.capacity" in attributes or initialization is Initialization.PROVISIONED:
+            capacity = _CAPACITIES.get(text(attributes.get("clew.lambda.capacity"), 32), Capacity.PROVISIONED)
+        ephemeral_mb = _ephemeral_mb(attributes)
         price = prices.price(
             started_ns=item.started_ns,
             duration_ns=billed_ns,
@@ -186,6 +206,9 @@ def _read_invocation(
             memory_mb=function.memory_mb,
             region=function.region,
             architecture=function.architecture,
+            capacity=capacity,
+            ephemeral_mb=ephemeral_mb,
+            restored=restored,
         )
         billed_ms, cost_pd = price.billed_ms, price.cost_pd
     trigger = _NO_TRIGGER if result is Result.INIT_FAILED else trigger_of(attributes, item.kind, function.region)
@@ -220,6 +243,11 @@ def _read_invocation(
             reported_issues=reported_issues,
             batch_size=batch_size,
             batch_failed=batch_failed,
+            capacity=capacity,
+            ephemeral_mb=ephemeral_mb,
+            restored=restored,
+            calls_cost_pd=sum([call.cost_pd for call in item.calls if call.cost_pd]),
+            unpriced_calls=[call.cost_pd for call in item.calls].count(None),
         )
     )
     if result is Result.RUNNING:
@@ -254,6 +282,11 @@ def _batch(attributes: Mapping[str, Value]) -> tuple[int | None, int | None]:
     failed = attributes.get("clew.batch.failed")
     given_back = min(len(failed), MAX_BATCH) if isinstance(failed, list) else None
     return (min(size, MAX_BATCH) if size is not None else None), given_back
+
+
+def _ephemeral_mb(attributes: Mapping[str, Value]) -> int | None:
+    size = whole(attributes.get("clew.lambda.ephemeral_storage"))
+    return min(size // 1_048_576, MAX_EPHEMERAL_MB) if size else None
 
 
 def _init_ns(attributes: Mapping[str, Value]) -> int | None:

@@ -1,36 +1,70 @@
-"""The dated price table (`prices.toml`) and what an invocation costs by it."""
+"""What an invocation costs by the dated price table (`prices.toml`): AWS's rules for Lambda's bill.
+
+All amounts are integer picodollars. A list price is a whole number of them, so that nothing is ever rounded but the
+cost of one invocation, once.
+"""
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from functools import cache, lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-PICODOLLARS = 10**12
+from collector.domain.call_prices import CallPrices
+from collector.domain.facts import Capacity
+
 DEFAULT_TABLE = Path(__file__).with_name("prices.toml")
-
-
-class PriceTableError(ValueError):
-    """The price table cannot be read. The text names the file and what is wrong."""
+FREE_STORAGE_MB = 512  # of /tmp
+_MB_MS = 1_024_000  # a GB-second
 
 
 @dataclass(frozen=True, slots=True)
 class RegionPrice:
-    """Dollars per GB-second by architecture, and per request."""
+    """Picodollars. What is missing is not known for the region."""
 
-    gb_second: dict[str, Decimal]
-    request: Decimal
+    gb_second: Mapping[str, int]  # by architecture
+    request: int
+    storage: int | None = None  # a GB-second of /tmp beyond what is free
+    provisioned: Mapping[str, int] = field(default_factory=dict)  # a GB-second, by architecture
+    restore: int | None = None  # a GB of a snapshot that is restored
+
+    def cost(
+        self,
+        billed_ms: int,
+        memory_mb: int,
+        architecture: str | None,
+        capacity: int,
+        ephemeral_mb: int | None,
+        *,
+        restored: bool,
+    ) -> int | None:
+        """As PriceTable.cost."""
+        # Lambda Managed Instances: requests and EC2 are billed, no duration.
+        if capacity == Capacity.MANAGED:
+            return None
+        prices = self.provisioned if capacity == Capacity.PROVISIONED else self.gb_second
+        gb_second = prices.get(architecture or "x86_64")
+        if gb_second is None:
+            return None
+        # Of megabytes and milliseconds, which are whole; divided once at the end.
+        amount = billed_ms * memory_mb * gb_second
+        if ephemeral_mb is not None and ephemeral_mb > FREE_STORAGE_MB:
+            if self.storage is None:
+                return None
+            amount += billed_ms * (ephemeral_mb - FREE_STORAGE_MB) * self.storage
+        if restored:
+            if self.restore is None:
+                return None
+            amount += 1000 * memory_mb * self.restore
+        return self.request + _half_even(amount)
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
     from_ns: int
     bills_init: bool
-    regions: dict[str, RegionPrice]
+    regions: Mapping[str, RegionPrice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +77,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
+    """`name`: where it was read from, for whoever shows it."""
+
     periods: tuple[Period, ...]  # newest first
+    calls: CallPrices = field(default_factory=CallPrices)
+    name: str = ""
 
     def price(
         self,
@@ -54,17 +92,23 @@ class PriceTable:
         memory_mb: int | None,
         region: str,
         architecture: str | None,
+        capacity: int = Capacity.ON_DEMAND,
+        ephemeral_mb: int | None = None,
+        restored: bool = False,
     ) -> Price:
-        """The list-price estimate of one on-demand invocation.
+        """The list-price estimate of one invocation that Lambda has not reported on.
 
         `duration_ns` is the handler's; `init_ns` is given where this invocation paid for the environment's INIT.
-        Billed time is rounded up to the next millisecond, at least one, and the memory is the configured size, as on
-        AWS's bill. No architecture stands for x86_64, Lambda's default; one that has no price gives no cost.
+        Billed time is rounded up to the next millisecond, at least one. The rest is as in `cost`.
         """
         period = self._period(started_ns)
         billed_ns = duration_ns + (init_ns or 0 if period is not None and period.bills_init else 0)
         billed_ms = max(1, -(-billed_ns // 1_000_000))
-        return Price(billed_ms, _cost(period, billed_ms, memory_mb, region, architecture))
+        regional = period.regions.get(region) if period is not None else None
+        cost_pd = None
+        if regional is not None and memory_mb:
+            cost_pd = regional.cost(billed_ms, memory_mb, architecture, capacity, ephemeral_mb, restored=restored)
+        return Price(billed_ms, cost_pd)
 
     def cost(
         self,
@@ -74,80 +118,39 @@ class PriceTable:
         memory_mb: int | None,
         region: str,
         architecture: str | None,
+        capacity: int = Capacity.ON_DEMAND,
+        ephemeral_mb: int | None = None,
+        restored: bool = False,
     ) -> int | None:
-        """Picodollars for time that AWS itself says it billed, INIT and restore included. None as in `Price`."""
-        if billed_ms is None:
+        """Picodollars for time that AWS itself says it billed, INIT and restore included; None: unknown.
+
+        Memory and `/tmp` are the configured sizes, as on AWS's bill. No architecture stands for x86_64, Lambda's
+        default; one that has no price gives no cost. `restored`: a snapshot was, of a runtime that pays for it.
+        """
+        period = self._period(started_ns)
+        regional = period.regions.get(region) if period is not None else None
+        if regional is None or billed_ms is None or not memory_mb:
             return None
-        return _cost(self._period(started_ns), billed_ms, memory_mb, region, architecture)
+        return regional.cost(billed_ms, memory_mb, architecture, capacity, ephemeral_mb, restored=restored)
 
     def _period(self, started_ns: int) -> Period | None:
         return next((period for period in self.periods if started_ns >= period.from_ns), None)
 
 
-def _cost(
-    period: Period | None, billed_ms: int, memory_mb: int | None, region: str, architecture: str | None
-) -> int | None:
-    regional = period.regions.get(region) if period is not None else None
-    if regional is None or not memory_mb:
+def pays_restores(runtime: str | None) -> bool | None:
+    """Whether SnapStart costs: free for Java, not for Python and .NET. None: the runtime is not known."""
+    if not runtime:
         return None
-    gb_second = regional.gb_second.get(architecture or "x86_64")
-    if gb_second is None:
-        return None
-    cost = regional.request * PICODOLLARS + billed_ms * _millisecond(memory_mb, gb_second)
-    return int(cost.to_integral_value(ROUND_HALF_EVEN))
+    return not runtime.startswith("java")
 
 
-@lru_cache(maxsize=1024)  # a function has one memory size: 2 µs less for each invocation
-def _millisecond(memory_mb: int, gb_second: Decimal) -> Decimal:
-    """Picodollars, exactly: no more than 20 of a Decimal's 28 digits."""
-    return Decimal(memory_mb) / 1024 / 1000 * gb_second * PICODOLLARS
-
-
-def load_prices(path: Path = DEFAULT_TABLE) -> PriceTable:
-    """Reads a price table.
-
-    Raises PriceTableError with one sentence for a file that is missing or not a price table.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        regions = {name: _read_regions(table) for name, table in document["regions"].items()}
-        periods = [
-            Period(_midnight_ns(entry["from"]), bool(entry["bills_init"]), regions[entry["regions"]])
-            for entry in document["lambda"]
-        ]
-    except OSError as error:
-        raise PriceTableError(f"the price table {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PriceTableError(f"the price table {path} is no TOML: {error}") from error
-    except (KeyError, TypeError, AttributeError, ValueError, InvalidOperation) as error:
-        raise PriceTableError(f"the price table {path} has an entry that is missing or wrong: {error!r}") from error
-    return PriceTable(tuple(sorted(periods, key=lambda period: period.from_ns, reverse=True)))
+def _half_even(amount: int) -> int:
+    whole, rest = divmod(amount, _MB_MS)
+    return whole + (2 * rest > _MB_MS or (2 * rest == _MB_MS and whole % 2 == 1))
 
 
 @cache
 def default_prices() -> PriceTable:
-    return load_prices()
+    from collector.domain.price_file import load_prices  # noqa: PLC0415  # it imports this module
 
-
-def _read_regions(table: dict[str, dict[str, Any]]) -> dict[str, RegionPrice]:
-    # Only text becomes a Decimal: a TOML float would carry its binary rounding into every cost.
-    return {
-        region: RegionPrice(
-            gb_second={architecture: _dollars(entry[architecture]) for architecture in ("x86_64", "arm64")},
-            request=_dollars(entry["request"]),
-        )
-        for region, entry in table.items()
-    }
-
-
-def _dollars(value: object) -> Decimal:
-    if not isinstance(value, str):
-        raise TypeError(f"prices are strings, not {value!r}")
-    dollars = Decimal(value)
-    if not 0 <= dollars < 1:  # InvalidOperation for NaN
-        raise ValueError(f"{value} is no price in dollars")
-    return dollars
-
-
-def _midnight_ns(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000_000
+    return load_prices(DEFAULT_TABLE)

@@ -147,6 +147,9 @@ def judge(row: Invocation, reports: Sequence[Report], *, prices: PriceTable, reg
             memory_mb=memory_mb,
             region=region,
             architecture=row.architecture,
+            capacity=row.capacity,
+            ephemeral_mb=row.ephemeral_mb,
+            restored=row.restored,
         ),
     )
     return Verdict(row, failure, own=failure is None and result in FAILED)

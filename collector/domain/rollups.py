@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
 from collector.domain.facts import FAILED, Age, Call, Direction, Invocation, Occurrence, Result
@@ -53,6 +53,8 @@ class FunctionSum:
     max_memory_mb: int = 0
     cost_pd: int = 0
     unpriced: int = 0
+    calls_cost_pd: int = 0
+    unpriced_calls: int = 0
     durations: dict[int, int] = field(default_factory=dict, compare=False)  # how many in each bucket of a histogram
 
     def add(self, other: FunctionSum) -> None:
@@ -64,6 +66,8 @@ class FunctionSum:
         self.max_memory_mb = max(self.max_memory_mb, other.max_memory_mb)
         self.cost_pd += other.cost_pd
         self.unpriced += other.unpriced
+        self.calls_cost_pd += other.calls_cost_pd
+        self.unpriced_calls += other.unpriced_calls
         _add_counts(self.durations, other.durations)
 
 
@@ -72,12 +76,16 @@ class EdgeSum:
     calls: int = 0
     errors: int = 0
     duration_us: int = 0
+    cost_pd: int = 0
+    unpriced: int = 0
     durations: dict[int, int] = field(default_factory=dict, compare=False)  # as in FunctionSum; of calls only
 
     def add(self, other: EdgeSum) -> None:
         self.calls += other.calls
         self.errors += other.errors
         self.duration_us += other.duration_us
+        self.cost_pd += other.cost_pd
+        self.unpriced += other.unpriced
         _add_counts(self.durations, other.durations)
 
 
@@ -108,7 +116,17 @@ class Rollups:
 
     @property
     def functions(self) -> dict[FunctionKey, FunctionSum]:
-        return _with_hours(self._functions, FunctionSum)
+        """With what their calls cost, which is added up by edge first: there are far fewer edges than calls."""
+        minutes = {key: replace(total) for key, total in self._functions.items()}
+        for (function_id, _, direction, minute), edge in self._edges.items():
+            if direction == _CALLS and (edge.cost_pd or edge.unpriced):
+                key = (function_id, minute)
+                total = minutes.get(key)
+                if total is None:
+                    total = minutes[key] = FunctionSum()
+                total.calls_cost_pd += edge.cost_pd
+                total.unpriced_calls += edge.unpriced
+        return _with_hours(minutes, FunctionSum)
 
     @property
     def edges(self) -> dict[EdgeKey, EdgeSum]:
@@ -171,7 +189,7 @@ class Rollups:
 
     def add_call(self, row: Call, weight: int = 1) -> None:
         # Unpacked: most rows are calls, and looking each field up costs 30 ns.
-        started_ns, _, _, function_id, resource_id, _, duration_ns, finished, error_type = row
+        started_ns, _, _, function_id, resource_id, _, duration_ns, finished, error_type, cost_pd = row
         if not finished and error_type is None:  # it runs
             return
         edge = self._edge((function_id, resource_id, _CALLS, started_ns // _MINUTE_NS))
@@ -181,16 +199,20 @@ class Rollups:
             if error_type in THROTTLED:
                 self._function((function_id, started_ns // _MINUTE_NS)).throttles += weight
         edge.duration_us += weight * (duration_ns // 1_000)
+        if cost_pd is None:
+            edge.unpriced += weight
+        else:
+            edge.cost_pd += weight * cost_pd
         bucket = bucket_of(duration_ns)
         edge.durations[bucket] = edge.durations.get(bucket, 0) + weight
 
-    def add_occurrence(self, row: Occurrence, cost_pd: int | None, weight: int = 1) -> None:
+    def add_occurrence(self, row: Occurrence, cost_pd: int, weight: int = 1) -> None:
         key = (row.issue_id, row.started_ns // _MINUTE_NS)
         total = self._issues.get(key)
         if total is None:
             total = self._issues[key] = IssueSum()
         total.occurrences += weight
-        total.cost_pd += weight * (cost_pd or 0)
+        total.cost_pd += weight * cost_pd
 
     def _function(self, key: tuple[int, int]) -> FunctionSum:
         total = self._functions.get(key)

@@ -30,6 +30,7 @@ class SpanFacts:
     parent: SpanFacts | None = None  # where it is in the same export
     owner: SpanFacts | None = None  # the invocation that it is part of
     target: Target | None = None  # of a call
+    cost_pd: int | None = None  # of a call
     calls: list[SpanFacts] = field(default_factory=list)  # of an invocation
     visited: bool = False
 

@@ -53,7 +53,7 @@ def write_issues(
     upsert_issues(connection, [issue for issue in said if issue.id in wanted])
     write(connection, tables.issue_occurrences, list(occurrences.values()))
     for row in occurrences.values():
-        rollups.add_occurrence(row, rows[row.started_ns, row.span_id].cost_pd)
+        rollups.add_occurrence(row, rows[row.started_ns, row.span_id].whole_cost_pd)
 
 
 def upsert_issues(connection: Connection, said: Iterable[Issue]) -> None:
@@ -119,4 +119,4 @@ def take_back(connection: Connection, replaced: Mapping[SpanKey, Invocation], ro
     gone = occurrences_of(connection, replaced.values())
     delete_occurrences(connection, gone, rollups)
     for row in gone:
-        rollups.add_occurrence(row, replaced[row.started_ns, row.span_id].cost_pd, -1)
+        rollups.add_occurrence(row, replaced[row.started_ns, row.span_id].whole_cost_pd, -1)

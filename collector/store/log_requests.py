@@ -202,7 +202,7 @@ def _write_issues(connection: Connection, found: Iterable[StandIn], rollups: Rol
     occurrences = [(row, Occurrence(issue.id, row.started_ns, row.span_id, row.trace_id)) for row, issue in issues]
     write(connection, tables.issue_occurrences, [occurrence for _, occurrence in occurrences])
     for row, occurrence in occurrences:
-        rollups.add_occurrence(occurrence, row.cost_pd)
+        rollups.add_occurrence(occurrence, row.whole_cost_pd)
 
 
 def _functions(connection: Connection, ids: Iterable[int]) -> dict[int, Function]:

@@ -78,15 +78,15 @@ def _change_issues(connection: Connection, changes: Iterable[Change], rollups: R
     for old, verdict in concerned:
         row, wanted = verdict.row, _issue(verdict)
         for occurrence in stored[row.started_ns, row.span_id]:
-            rollups.add_occurrence(occurrence, old.cost_pd, -1)
+            rollups.add_occurrence(occurrence, old.whole_cost_pd, -1)
             if kinds.get(occurrence.issue_id) == IssueKind.FAILURE and not verdict.own:
                 gone.append(occurrence)
             else:
-                rollups.add_occurrence(occurrence, row.cost_pd)
+                rollups.add_occurrence(occurrence, row.whole_cost_pd)
         if wanted is not None:
             issues.append(wanted)
             new.append(Occurrence(wanted.id, row.started_ns, row.span_id, row.trace_id))
-            rollups.add_occurrence(new[-1], row.cost_pd)
+            rollups.add_occurrence(new[-1], row.whole_cost_pd)
     delete_occurrences(connection, gone, rollups)
     upsert_issues(connection, issues)
     write(connection, tables.issue_occurrences, new)

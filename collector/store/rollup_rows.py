@@ -21,12 +21,14 @@ _FUNCTION_STATS = Conflict(
             "duration_us",
             "cost_pd",
             "unpriced",
+            "calls_cost_pd",
+            "unpriced_calls",
         ).updates,
         larger(tables.function_stats, "max_memory_mb"),
     )
 )
 _FUNCTION_DURATIONS = adding(tables.function_durations, "count")
-_EDGE_STATS = adding(tables.edge_stats, "calls", "errors", "duration_us")
+_EDGE_STATS = adding(tables.edge_stats, "calls", "errors", "duration_us", "cost_pd", "unpriced")
 _EDGE_DURATIONS = adding(tables.edge_durations, "count")
 _ISSUE_STATS = adding(tables.issue_stats, "occurrences", "cost_pd")
 _AGE_STATS = Conflict((larger(tables.age_stats, "max_age_ms"),))
@@ -54,6 +56,8 @@ def write_rollups(connection: Connection, rollups: Rollups) -> None:
                 total.max_memory_mb,
                 total.cost_pd,
                 total.unpriced,
+                total.calls_cost_pd,
+                total.unpriced_calls,
             )
             for key, total in functions.items()
         ],
@@ -74,7 +78,7 @@ def write_rollups(connection: Connection, rollups: Rollups) -> None:
         connection,
         tables.edge_stats,
         [
-            (resolution, start_s, *edge, total.calls, total.errors, total.duration_us)
+            (resolution, start_s, *edge, total.calls, total.errors, total.duration_us, total.cost_pd, total.unpriced)
             for (*edge, resolution, start_s), total in edges.items()
         ],
         _EDGE_STATS,

@@ -29,6 +29,8 @@ function_stats = Table(
     Column("max_memory_mb", Integer, nullable=False),  # 0: unknown
     Column("cost_pd", BigInteger, nullable=False),
     Column("unpriced", BigInteger, nullable=False),  # invocations whose cost is unknown
+    Column("calls_cost_pd", BigInteger, nullable=False),  # of the calls that started then
+    Column("unpriced_calls", BigInteger, nullable=False),
     Index(None, "resolution", "start_s"),
     sqlite_with_rowid=False,
 )
@@ -59,6 +61,8 @@ edge_stats = Table(
     Column("calls", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     Column("duration_us", BigInteger, nullable=False),
+    Column("cost_pd", BigInteger, nullable=False),  # of calls; what a trigger costs is not known
+    Column("unpriced", BigInteger, nullable=False),  # calls whose cost is unknown
     sqlite_with_rowid=False,
 )
 
@@ -108,7 +112,7 @@ issue_stats = Table(
     Column("resolution", Integer, primary_key=True, autoincrement=False),
     Column("start_s", BigInteger, primary_key=True, autoincrement=False),
     Column("occurrences", BigInteger, nullable=False),
-    Column("cost_pd", BigInteger, nullable=False),
+    Column("cost_pd", BigInteger, nullable=False),  # of the invocations that it occurred in, with their calls
     Index(None, "resolution", "start_s"),
     sqlite_with_rowid=False,
 )

@@ -75,6 +75,8 @@ _SUMS_OF = (
         func.count().filter(_invocations.cold_start.is_(True)).label("cold_starts"),
         func.count(_invocations.cost_pd).label("priced"),
         func.sum(_invocations.cost_pd).label("cost_pd"),
+        func.sum(_invocations.calls_cost_pd).label("calls_cost_pd"),
+        func.sum(_invocations.unpriced_calls).label("unpriced_calls"),
     )
     .select_from(tables.memberships.join(tables.invocations, _invocations.trace_id == _memberships.trace_id))
     .where(_among(_memberships.transaction_id))
@@ -287,7 +289,8 @@ def _renew(connection: Connection, transactions: set[bytes]) -> None:
     for entry in _fetch(connection, _ENTRIES_OF, transactions):
         id, started_ns, span_id, function_id, trigger, trigger_resource_id, result, _ = entry
         parts = sums[id]
-        services, starts, ends, counts, failed, reported, running, cold_starts, priced, costs = zip(*parts, strict=True)
+        services, starts, ends, counts, failed, reported, running, cold_starts, *money = zip(*parts, strict=True)
+        priced, costs, calls_costs, unpriced_calls = money
         rows.append(
             (
                 id,
@@ -306,6 +309,8 @@ def _renew(connection: Connection, transactions: set[bytes]) -> None:
                 sum(cold_starts),
                 int(sum(cost or 0 for cost in costs)) if any(priced) else None,
                 _merge_services(services, counts),
+                int(sum(calls_costs)),
+                int(sum(unpriced_calls)),
             )
         )
     delete_by_key(connection, tables.transactions, {(id,) for id in transactions}.difference((row[0],) for row in rows))

@@ -178,6 +178,12 @@ invocations = Table(
     Column("reported_issues", Integer, nullable=False),  # that the function reported itself
     Column("batch_size", Integer),  # records that it was given
     Column("batch_failed", Integer),  # records of those that it gave back
+    # What its price goes by beside its time, its memory and its architecture.
+    Column("capacity", SmallInteger, nullable=False),  # collector.domain.facts.Capacity
+    Column("ephemeral_mb", Integer),  # configured size of /tmp; NULL: what is free
+    Column("restored", Boolean, nullable=False),  # from a snapshot, at a price
+    Column("calls_cost_pd", BigInteger, nullable=False),  # of those of its calls that have a price
+    Column("unpriced_calls", Integer, nullable=False),
     Index(None, "function_id", "started_ns"),
     Index(None, "trace_id"),
     Index(None, "request_id"),
@@ -289,6 +295,7 @@ calls = Table(
     Column("duration_ns", BigInteger, nullable=False),
     Column("finished", Boolean, nullable=False),
     Column("error_type", Text),  # NULL: it succeeded, or it is not finished and runs
+    Column("cost_pd", BigInteger),  # 0: AWS charges nothing for it; NULL: unknown
     sqlite_with_rowid=False,
 )
 
@@ -349,8 +356,10 @@ transactions = Table(
     Column("reported_issues", Integer, nullable=False),  # that its functions reported themselves
     Column("running_invocations", Integer, nullable=False),  # that have not ended yet
     Column("cold_starts", Integer, nullable=False),
-    Column("cost_pd", BigInteger),  # NULL: unknown for every invocation in it
+    Column("cost_pd", BigInteger),  # its invocations', without their calls. NULL: unknown for every one
     Column("services", Text, nullable=False),  # as in invocations, summed
+    Column("calls_cost_pd", BigInteger, nullable=False),
+    Column("unpriced_calls", Integer, nullable=False),
     # With what the summary of a window counts, so that it reads the index alone.
     Index("ix_transactions_summary", "started_ns", "result", "failed_invocations", "reported_issues"),
     Index(None, "entry_function_id", "started_ns"),

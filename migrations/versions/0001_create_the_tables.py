@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("duration_ns", sa.BigInteger(), nullable=False),
         sa.Column("finished", sa.Boolean(), nullable=False),
         sa.Column("error_type", sa.Text(), nullable=True),
+        sa.Column("cost_pd", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("started_ns", "span_id", name=op.f("pk_calls")),
         sqlite_with_rowid=False,
     )
@@ -63,6 +64,8 @@ def upgrade() -> None:
         sa.Column("calls", sa.BigInteger(), nullable=False),
         sa.Column("errors", sa.BigInteger(), nullable=False),
         sa.Column("duration_us", sa.BigInteger(), nullable=False),
+        sa.Column("cost_pd", sa.BigInteger(), nullable=False),
+        sa.Column("unpriced", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "resolution", "start_s", "function_id", "resource_id", "direction", name=op.f("pk_edge_stats")
         ),
@@ -108,6 +111,8 @@ def upgrade() -> None:
         sa.Column("max_memory_mb", sa.Integer(), nullable=False),
         sa.Column("cost_pd", sa.BigInteger(), nullable=False),
         sa.Column("unpriced", sa.BigInteger(), nullable=False),
+        sa.Column("calls_cost_pd", sa.BigInteger(), nullable=False),
+        sa.Column("unpriced_calls", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("function_id", "resolution", "start_s", name=op.f("pk_function_stats")),
         sqlite_with_rowid=False,
     )
@@ -159,6 +164,11 @@ def upgrade() -> None:
         sa.Column("reported_issues", sa.Integer(), nullable=False),
         sa.Column("batch_size", sa.Integer(), nullable=True),
         sa.Column("batch_failed", sa.Integer(), nullable=True),
+        sa.Column("capacity", sa.SmallInteger(), nullable=False),
+        sa.Column("ephemeral_mb", sa.Integer(), nullable=True),
+        sa.Column("restored", sa.Boolean(), nullable=False),
+        sa.Column("calls_cost_pd", sa.BigInteger(), nullable=False),
+        sa.Column("unpriced_calls", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("started_ns", "span_id", name=op.f("pk_invocations")),
         sqlite_with_rowid=False,
     )
@@ -333,6 +343,8 @@ def upgrade() -> None:
         sa.Column("cold_starts", sa.Integer(), nullable=False),
         sa.Column("cost_pd", sa.BigInteger(), nullable=True),
         sa.Column("services", sa.Text(), nullable=False),
+        sa.Column("calls_cost_pd", sa.BigInteger(), nullable=False),
+        sa.Column("unpriced_calls", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transactions")),
     )
     op.create_index(

@@ -103,6 +103,8 @@ def test_an_invocation_of_the_tracer() -> None:
             calls=3,
             call_errors=1,
             architecture="x86_64",
+            calls_cost_pd=5_400_000,  # in eu-west-1 a GET of S3 is $0.0004 for 1,000, a PUT $0.005
+            unpriced_calls=1,
         )
     ]
     assert facts.calls[0] == Call(
@@ -115,6 +117,7 @@ def test_an_invocation_of_the_tracer() -> None:
         duration_ns=10 * MS,
         finished=True,
         error_type=None,
+        cost_pd=400_000,
     )
     assert [row.error_type for row in facts.calls] == [None, None, "Bad"]
     assert {(row.service, row.name) for row in facts.resources} == {

@@ -25,7 +25,10 @@ def test_adds_up_per_minute_and_hour() -> None:
 def test_taking_back_leaves_nothing() -> None:
     """A row with weight -1 undoes the same row, in sums and histograms; only a maximum stays."""
     rollups = Rollups()
-    rows = invocation(1, result=Result.ERROR, trigger_resource_id=BUCKET.id), call(1, span=2, error="ThrottlingException")
+    rows = (
+        invocation(1, result=Result.ERROR, trigger_resource_id=BUCKET.id),
+        call(1, span=2, error="ThrottlingException"),
+    )
     occurrence = Occurrence(7, START_NS, 1, trace(1))
     for weight in (1, -1):
         rollups.add_invocation(rows[0], weight)

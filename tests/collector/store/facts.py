@@ -70,7 +70,15 @@ def invocation(
     )
 
 
-def call(number: int, *, span: int, start_ms: int = 1, duration_ms: int = 5, error: str | None = None) -> Call:
+def call(
+    number: int,
+    *,
+    span: int,
+    start_ms: int = 1,
+    duration_ms: int = 5,
+    error: str | None = None,
+    cost_pd: int | None = 400_000,
+) -> Call:
     return Call(
         START_NS + start_ms * MS,
         span,
@@ -81,6 +89,7 @@ def call(number: int, *, span: int, start_ms: int = 1, duration_ms: int = 5, err
         duration_ms * MS,
         finished=error != "Unfinished",
         error_type=error,
+        cost_pd=cost_pd,
     )
 
 

@@ -98,13 +98,13 @@ def test_sums_per_minute_and_hour(database: Engine) -> None:
         facts(
             invocation(1, duration_ms=10, cost_pd=5, trigger_resource_id=BUCKET.id),
             invocation(2, duration_ms=30, cost_pd=None, result=Result.ERROR, trigger_resource_id=BUCKET.id),
-            calls=[call(1, span=3, duration_ms=7), call(2, span=4, duration_ms=9, error="NoSuchKey")],
+            calls=[call(1, span=3, duration_ms=7), call(2, span=4, duration_ms=9, error="NoSuchKey", cost_pd=None)],
         ),
     )
     commit(database, facts(invocation(3, duration_ms=20, cost_pd=7)))
 
     seconds = START_NS // 10**9
-    sums = (3, 1, 0, 0, 60_000, 60, 12, 1)
+    sums = (3, 1, 0, 0, 60_000, 60, 12, 1, 400_000, 1)
     assert [
         (function().id, 3600, seconds - seconds % 3600, *sums),
         (function().id, 60, seconds - seconds % 60, *sums),
@@ -112,8 +112,8 @@ def test_sums_per_minute_and_hour(database: Engine) -> None:
     minute = [row for row in rows(database, tables.edge_stats) if row[0] == 60]
     start = seconds - seconds % 60
     assert [
-        (60, start, function().id, BUCKET.id, Direction.CALLS, 2, 1, 16_000),
-        (60, start, function().id, BUCKET.id, Direction.TRIGGERS, 2, 1, 0),
+        (60, start, function().id, BUCKET.id, Direction.CALLS, 2, 1, 16_000, 400_000, 1),
+        (60, start, function().id, BUCKET.id, Direction.TRIGGERS, 2, 1, 0, 0, 0),
     ] == minute
     buckets = sorted(row[3:] for row in rows(database, tables.function_durations) if row[1] == 60)
     assert sorted((bucket_of(ms * MS), 1) for ms in (10, 20, 30)) == buckets

@@ -162,7 +162,7 @@ def test_a_reported_issue_outlives_a_verdict(database: Engine) -> None:
     store(database, report(status="timeout"))
     stitch(database)
 
-    (cost_pd,) = only(database, "cost_pd")
+    cost_pd, calls_cost_pd = only(database, "cost_pd", "calls_cost_pd")
     assert sorted(row[0] for row in rows(database, tables.issues, "type")) == ["LowStock", "Timeout"]
-    assert rows(database, tables.issue_stats, "occurrences", "cost_pd") == [(1, cost_pd)] * 4
+    assert rows(database, tables.issue_stats, "occurrences", "cost_pd") == [(1, cost_pd + calls_cost_pd)] * 4
     assert only(database, "reported_issues", "failed_invocations", table=tables.transactions) == (1, 1)

@@ -28,8 +28,10 @@ def test_a_running_invocation_is_counted_nowhere(database: Engine) -> None:
     stitch(database)
 
     assert only(database, "result", "services", "calls") == (Result.RUNNING, "s3 2", 2)
-    assert rows(database, tables.function_stats, "invocations") == []
-    assert rows(database, tables.edge_stats, "calls") == [(1,), (1,)]  # the call that ended
+    # The call that ended is, with what it cost.
+    assert rows(database, tables.function_stats, "invocations", "duration_us", "cost_pd") == [(0, 0, 0)] * 2
+    assert rows(database, tables.function_stats, "calls_cost_pd", "unpriced_calls") == [(400_000, 0)] * 2
+    assert rows(database, tables.edge_stats, "calls", "cost_pd") == [(1, 400_000)] * 2
     assert only(database, "result", "running_invocations", "failed_invocations", table=tables.transactions) == (
         Result.RUNNING,
         1,
