@@ -114,7 +114,7 @@ class Rule:
     scope: Scope = Scope()
     grouping: Grouping = Grouping.FUNCTION
     window_s: int = 300
-    minimum: int = 1  # invocations that there must be in the window for the value to count
+    minimum: int = 0  # invocations that there must be in the window for the value to count
     severity: Severity = Severity.ERROR
     ignore_4xx: bool = False
     repeat_s: int | None = ONCE  # ONCE, EVERY_EVENT, or how long until the same alert is told again
