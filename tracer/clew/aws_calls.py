@@ -14,10 +14,10 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from clew.call_span import CallSpan
 from clew.events import MAX_NAME, mapping, text
 from clew.guard import Guard
 from clew.imports import when_imported
+from clew.lean_span import put, start_call
 from clew.produced_keys import failed_entries, failure, produced_keys
 from clew.provider import detach
 from clew.resources import Place, arn_in_response, describe_resource
@@ -265,7 +265,7 @@ class Call:
                     limit = self._fail(attributes, *refusal)
                 if self._captured:
                     attributes["clew.response"] = self._response(answer, limit)
-                _add(span, attributes)
+                put(span, attributes)
         finally:
             if self._own:
                 span.end()
@@ -285,7 +285,7 @@ class Call:
                 )
                 if self._captured and answer:
                     attributes["clew.response"] = self._response(answer, limit)
-                _add(span, attributes)
+                put(span, attributes)
         finally:
             if self._own:
                 span.end()
@@ -319,15 +319,8 @@ def _start_span(invocation: Invocation, current: Span, name: str, attributes: di
         and not invocation.settings.limits  # of OpenTelemetry's own spans
         and getattr(parent, "resource", None) is getattr(invocation.span, "resource", _NOTHING)
     ):
-        return CallSpan(name, parent, attributes, invocation._engine.provider.tracer)
+        return start_call(invocation._engine.provider.tracer, name, context, attributes)
     return invocation.start_span(name, attributes)
-
-
-def _add(span: Span, attributes: dict[str, Any]) -> None:
-    if type(span) is CallSpan:
-        span.attributes.update(attributes)  # ours are what attributes may be, which is not asked again
-    else:
-        span.set_attributes(attributes)
 
 
 def _is_others(span: Span, invocation: Invocation, outer: object) -> bool:
