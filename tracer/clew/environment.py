@@ -7,8 +7,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from clew.version import VERSION
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -111,8 +109,6 @@ def _resource(settings: Settings, environ: Mapping[str, str], region: str) -> di
     attributes: dict[str, str | int | list[str]] = {
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
-        "telemetry.distro.name": "clew",
-        "telemetry.distro.version": VERSION,
         "process.runtime.name": sys.implementation.name,
         "process.runtime.version": f"{version.major}.{version.minor}.{version.micro}",
     }
@@ -128,12 +124,11 @@ def _resource(settings: Settings, environ: Mapping[str, str], region: str) -> di
     ):
         if value := environ.get(variable):
             attributes[name] = value
-    for name, variable in (
-        ("aws.log.group.names", "AWS_LAMBDA_LOG_GROUP_NAME"),
-        ("aws.log.stream.names", "AWS_LAMBDA_LOG_STREAM_NAME"),
-    ):
-        if value := environ.get(variable):
-            attributes[name] = [value]
+    # Only what other attributes do not tell: a name and its value take 25 bytes of every export. The log stream is the
+    # instance.
+    group = environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+    if group and group != f"/aws/lambda/{attributes.get('faas.name')}":
+        attributes["aws.log.group.names"] = [group]
     memory = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
     if memory.isdecimal():
         attributes["faas.max_memory"] = int(memory) * 1024 * 1024

@@ -14,6 +14,7 @@ from clew.annotations import Annotations
 from clew.consumed_keys import consumed_keys
 from clew.events import MAX_NAME, remaining_of, text_of
 from clew.guard import Guard, pass_on_signal
+from clew.lean_span import put
 from clew.logs import Lines
 from clew.measures import Measures, environment_once
 from clew.records import batch_size
@@ -61,12 +62,8 @@ class Invocation:
         self.leaving = False  # the handler ends the process: there will be no response
         self._remaining = remaining_of(context)
         self._watch: Watch | None = None
-        self.span: Span = engine.provider.tracer.start_span(
-            function,
-            context=self._parent(event, context),
-            kind=trace.SpanKind.SERVER,
-            links=self._links(event),
-            start_time=self.started_ns,
+        self.span = engine.provider.start_invocation(
+            function, self._parent(event, context), self._links(event), self.started_ns
         )
         self.context: Context = trace.set_span_in_context(self.span)
         ids = self.span.get_span_context()
@@ -113,11 +110,11 @@ class Invocation:
         }
         if self.request_id:
             attributes["faas.invocation_id"] = self.request_id
-        if arn:
+        unqualified = ":".join(parts[:7]) if self.account else ""
+        if unqualified:
+            attributes["cloud.resource_id"] = unqualified
+        if arn != unqualified:  # with an alias or a version
             attributes["aws.lambda.invoked_arn"] = arn
-        if self.account:
-            attributes["cloud.resource_id"] = ":".join(parts[:7])
-            attributes["cloud.account.id"] = self.account
         if trigger.resource:
             attributes["clew.trigger.resource"] = trigger.resource[:MAX_NAME]
         if start.initialization_type is not None and self._engine.settings.in_lambda:
@@ -139,7 +136,7 @@ class Invocation:
         if self.settings.capture_environment:
             with Guard("capturing the environment"):
                 attributes.update(environment_once(self._engine.renderer, self.payload_limit))
-        self.span.set_attributes(attributes)
+        put(self.span, attributes)
         if self.captures_payloads:
             with Guard("capturing the event"):
                 self._event = self.render(event, "event")
@@ -225,14 +222,14 @@ class Invocation:
         status = http_status(result, self._trigger)
         if error is not None:
             limit = self.payload_limit_on_error
-            self.span.set_attribute("error.type", "Runtime.MarshalError")
+            put(self.span, {"error.type": "Runtime.MarshalError"})
             self.set_error(self.span, error)
             self.span.add_event("exception", {"exception.type": "Runtime.MarshalError", "exception.message": error})
         elif status is not None:
-            self.span.set_attribute("http.response.status_code", status)
+            put(self.span, {"http.response.status_code": status})
             if status >= 500:
                 limit = self.payload_limit_on_error
-                self.span.set_attribute("error.type", str(status))
+                put(self.span, {"error.type": str(status)})
                 self.set_error(self.span, "")
         if self._batch is not None:
             with Guard("reading the result of a batch"):
@@ -240,7 +237,7 @@ class Invocation:
 
                 failed = failed_records(self._batch, result, self._trigger.type)
                 if failed:
-                    self.span.set_attribute("clew.batch.failed", failed)
+                    put(self.span, {"clew.batch.failed": failed})
         self._set_payloads(limit, payload)
 
     def fail(self, error: BaseException) -> None:
@@ -251,16 +248,16 @@ class Invocation:
         # Leaving the process is never a success in Lambda, whatever the exit status.
         name = "Runtime.ExitError" if isinstance(error, SystemExit) else type(error).__name__[:MAX_NAME]
         attributes = self.exception_attributes(error)
-        self.span.set_attribute("error.type", name)
+        put(self.span, {"error.type": name})
         self.set_error(self.span, attributes["exception.message"])
         self.span.add_event("exception", attributes)
         self._set_payloads(self.payload_limit_on_error, None)
 
     def _set_payloads(self, limit: int, result: Payload | None) -> None:
         if self._event is not None:
-            self.span.set_attribute("clew.event", self._event.cut(limit))
+            put(self.span, {"clew.event": self._event.cut(limit)})
         if result is not None and self._engine.settings.capture_payloads:
-            self.span.set_attribute("clew.return_value", result.cut(limit))
+            put(self.span, {"clew.return_value": result.cut(limit)})
 
     def disown(self) -> None:
         """It is another process's to export: this one is a forked child."""
@@ -304,7 +301,7 @@ class Invocation:
             attributes["clew.dropped.log_records"] = lost[1]
         if self._left_out:
             attributes["clew.dropped.payloads"] = self._left_out
-        self.span.set_attributes(attributes)
+        put(self.span, attributes)
         self.span.end(self._ended)
         records += engine.late_records()
         if engine.export_now(engine.provider.buffer.take(), records, seconds):

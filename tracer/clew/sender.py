@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
     from clew.settings import Destination
 
-# Level 1 turns 2.6 kB into 0.75 kB in 16 µs; a higher level saves a few bytes for several times that.
-_GZIP_LEVEL = 1
-# zlib's window and memory for bodies of up to so many bytes: what it has by default takes 25 to 50 µs to set up, which is
-# most of the time for an export of a few spans; these take under 9 µs and serve such bodies as well.
-_GZIP = ((4096, 28, 5), (16_384, 29, 6), (1 << 62, 31, 8))
+# zlib's level, window and memory for bodies of up to so many bytes. What it has by default takes 25 to 50 µs to set
+# up, most of the time for an export of a few spans; these take under 9 µs, and serve such bodies as well. Level 1 turns
+# 4 kB into 1,181 bytes in 20 µs, level 4 into 1,155 in 26; more saves next to nothing.
+_GZIP = ((4096, 4, 28, 5), (16_384, 1, 29, 6), (1 << 62, 1, 31, 8))
 _MIN_GZIP = 200
 
 
@@ -124,8 +123,8 @@ class _Target:
     def request(self, body: bytes) -> bytes:
         encoding = b""
         if self.gzip and len(body) >= _MIN_GZIP:
-            window, memory = next((window, memory) for size, window, memory in _GZIP if len(body) <= size)
-            compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, window, memory)
+            level, window, memory = next(how for size, *how in _GZIP if len(body) <= size)
+            compressor = zlib.compressobj(level, zlib.DEFLATED, window, memory)
             body = compressor.compress(body) + compressor.flush()
             encoding = b"content-encoding: gzip\r\n"
         return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._head, encoding, len(body), body)
