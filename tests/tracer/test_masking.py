@@ -27,7 +27,9 @@ SECRET_KEYS = st.sampled_from(
 HARMLESS_KEYS = st.sampled_from(
     ["id", "Key", "key", "name", "NextToken", "Records", "body", "items", "user agent", "ä"]
 )
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.binary(max_size=8))
+# Of sixteen digits every tenth number is a card's, for all one can tell.
+NUMBERS = st.one_of(st.integers(), st.floats()).filter(lambda number: not 10**12 <= number < 10**19)
+VALUES = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=20), st.binary(max_size=8))
 
 
 def wrapped(planted: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
