@@ -137,12 +137,14 @@ class Extensions:
             known = {extension.name for extension in self._by_identifier.values()}
             return known.issuperset(names) and all(extension.waits for extension in self._by_identifier.values())
 
-    def hand_over(self, kind: str, event: dict[str, Any]) -> list[Extension]:
-        """Give the event to all that asked for its kind, and return them."""
+    def hand_over(self, kind: str, event: dict[str, Any], first: Callable[[], None] | None = None) -> list[Extension]:
+        """Give the event to all that asked for its kind, and return them; `first` is called before they have it."""
         with self._lock:
             given = [extension for extension in self._by_identifier.values() if kind in extension.events]
             for extension in given:
                 extension.waits = False
+        if first is not None:
+            first()
         for extension in given:
             extension._handed.put(event)
         return given
