@@ -30,9 +30,9 @@ IMPORTED = frozenset({
 })  # fmt: skip
 DECORATED = IMPORTED | {
     "clew.bootstrap", "clew.connection", "clew.consumed_keys", "clew.deadline", "clew.engine", "clew.environment",
-    "clew.events", "clew.exporting", "clew.failures", "clew.imports", "clew.invocation", "clew.lean_span", "clew.measures",
-    "clew.neighbours", "clew.payload", "clew.propagation", "clew.provider", "clew.records", "clew.sender",
-    "clew.thread_errors", "clew.triggers", "clew.unfinished", "clew.walk",
+    "clew.events", "clew.exporting", "clew.failures", "clew.imports", "clew.invocation", "clew.lean_span",
+    "clew.measures", "clew.neighbours", "clew.payload", "clew.propagation", "clew.provider", "clew.records",
+    "clew.sender", "clew.thread_errors", "clew.triggers", "clew.unfinished", "clew.walk",
 }  # fmt: skip
 CALLING = {"clew.aws_calls", "clew.produced_keys", "clew.resources"}
 OFF = {
