@@ -111,7 +111,7 @@ class PlatformReports:
         found = [known for known in self._known if known.request_id and known.request_id == request_id]
         # Lambda's times end with the milliseconds.
         begun = [known for known in found if known.started_ns <= moment + 1_000_000]
-        return begun[-1] if begun else found[0] if found else None
+        return begun[-1] if begun else None
 
 
 def _nanoseconds(text: object) -> int:
