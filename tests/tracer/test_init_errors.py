@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import clew
+from clew.init_span import account_of
 from tests.tracer.runtime_api import Answer, Lambda
 from tests.tracer.sink import Sink, attributes
 
@@ -115,6 +116,26 @@ def test_the_exception_behind_lambdas_own_is_told(tmp_path: Path, sink: Sink) ->
     told = attributes(sink.spans()[0].events[0])
     assert told["exception.type"] == "ModuleNotFoundError"
     assert 'app.py", line 1, in <module>' in told["exception.stacktrace"]
+
+
+@pytest.mark.parametrize(
+    ("key_id", "account"),
+    [("ASIAY34FZKBOKMUTVV7A", "609629065308"), ("ASIAQNZGKIQY56JQ7WML", "029608264753"), ("testing", None)],
+)
+def test_the_function_is_the_one_whose_invocations_follow(
+    tmp_path: Path, sink: Sink, key_id: str, account: str | None
+) -> None:
+    """Its account is known by the function's credentials: no invocation told the ARN yet."""
+    start(tmp_path, sink, "raises", "layer", AWS_ACCESS_KEY_ID=key_id)
+
+    (span,) = sink.spans()
+    assert attributes(span).get("cloud.account.id") == account
+
+
+@pytest.mark.parametrize("key_id", ["", "ASIA", "AKIAY34FZKBOKMUTVV7A", "ASIA0000000000000000", "ASIAAAAAAAAAAAAAAAAA"])
+def test_credentials_of_another_form_tell_no_account(key_id: str) -> None:
+    """Those of a user, of an emulator, or of nobody."""
+    assert account_of(key_id) == ""
 
 
 @pytest.mark.parametrize("way", ["layer", "decorated"])

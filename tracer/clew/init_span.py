@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ def export(settings: Settings, error: BaseException | None, told: Mapping[str, A
     attributes: dict[str, Any] = {"clew.lambda.phase": "init", "error.type": failure.kind}
     if kind_of_start := os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE"):
         attributes["clew.lambda.initialization_type"] = kind_of_start[:MAX_NAME]
+    if owner := account_of(os.environ.get("AWS_ACCESS_KEY_ID", "")):
+        attributes["cloud.account.id"] = owner
     span = engine.provider.tracer.start_span(
         settings.function_name or str(engine.provider.resource.attributes["service.name"]),
         context=Context(),
@@ -50,6 +53,21 @@ def export(settings: Settings, error: BaseException | None, told: Mapping[str, A
     span.set_status(Status(StatusCode.ERROR, failure.message or None))
     span.end(ended)
     engine.delivery.deliver(engine.provider.buffer.take(), _lines(engine, span))
+
+
+def account_of(key_id: str) -> str:
+    """The account that temporary credentials are of; empty if that cannot be told.
+
+    Only an invocation's context has the ARN with the account, and here was none. The id of an access key holds it: the
+    first 40 of the bits behind its prefix and one more, in base32.
+    """
+    if not key_id.startswith("ASIA") or len(key_id) != 20:
+        return ""
+    try:
+        number = int.from_bytes(base64.b32decode(key_id[4:])[:6], "big") >> 7 & (1 << 40) - 1
+    except ValueError:
+        return ""
+    return f"{number:012}" if 0 < number < 10**12 else ""
 
 
 def _lines(engine: Engine, span: trace.Span) -> list[LogRecord]:
