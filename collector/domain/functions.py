@@ -24,9 +24,14 @@ RESOURCE_ATTRIBUTES = frozenset(
         "process.runtime.name",
         "process.runtime.version",
         "telemetry.sdk.language",
+        # Of its environments, not of the function.
+        "clew.lambda.capacity",
+        "clew.lambda.ephemeral_storage",
     }
 )
-_OF_RESOURCE = tuple(sorted(RESOURCE_ATTRIBUTES - {"faas.max_memory"}))
+_OF_RESOURCE = tuple(
+    sorted(RESOURCE_ATTRIBUTES - {"faas.max_memory", "clew.lambda.capacity", "clew.lambda.ephemeral_storage"})
+)
 _OF_INVOCATION = ("cloud.resource_id", "faas.id", "aws.lambda.invoked_arn", "cloud.region", "cloud.account.id")
 _MOST_KNOWN = 1_024
 _LONGEST_KNOWN = 4_096  # characters: what a sender makes up may not stay in memory by the megabyte

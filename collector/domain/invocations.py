@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from collector.domain import call_prices
 from collector.domain import calls as call_targets
@@ -50,9 +51,7 @@ SPAN_ATTRIBUTES = (
         "aws.lambda.invoked_arn",
         "clew.batch.failed",
         "clew.batch.size",
-        "clew.lambda.capacity",
         "clew.lambda.deadline",
-        "clew.lambda.ephemeral_storage",
         "clew.lambda.init_duration",
         "clew.lambda.initialization_type",
         "clew.lambda.max_memory_used",
@@ -86,6 +85,13 @@ _INITIALIZATIONS = {
 }
 
 
+class _Environment(NamedTuple):
+    """What the price of its invocations goes by."""
+
+    capacity: int
+    ephemeral_mb: int | None
+
+
 def read_process(
     facts: Facts, resource: Mapping[str, Value], received: Iterable[SpanFacts], prices: PriceTable
 ) -> None:
@@ -102,10 +108,11 @@ def read_process(
     for item in spans:
         if item.owner is not None and item.kind not in _OUTGOING and item.span.links:
             _read_span_links(facts, item, item.owner)
+    environment = _read_environment(resource)
     for item in invocations:
         facts.tags.extend(read_tags(item, function.id))
         reported = read_issues(item, function.id) if item.span.events else []
-        _read_invocation(facts, item, function, prices, len(reported))
+        _read_invocation(facts, item, function, environment, prices, reported_issues=len(reported))
         for issue, occurrence in reported:
             facts.issues.append(issue)
             facts.occurrences.append(occurrence)
@@ -177,8 +184,20 @@ def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function, pr
             _read_link_keys(facts, item, Side.PRODUCED)
 
 
+def _read_environment(resource: Mapping[str, Value]) -> _Environment:
+    capacity = _CAPACITIES.get(text(resource.get("clew.lambda.capacity"), 32), Capacity.ON_DEMAND)
+    size = whole(resource.get("clew.lambda.ephemeral_storage"))
+    return _Environment(capacity, min(size // 1_048_576, MAX_EPHEMERAL_MB) if size else None)
+
+
 def _read_invocation(
-    facts: Facts, item: SpanFacts, function: Function, prices: PriceTable, reported_issues: int
+    facts: Facts,
+    item: SpanFacts,
+    function: Function,
+    environment: _Environment,
+    prices: PriceTable,
+    *,
+    reported_issues: int,
 ) -> None:
     attributes = item.attributes
     result = result_of(item)
@@ -188,17 +207,16 @@ def _read_invocation(
         initialization = _INITIALIZATIONS.get(text(said, 32))
     cold_start = flag(attributes.get("faas.coldstart")) and initialization in _COLD
     init_ns = _init_ns(attributes) if cold_start else None
-    billed_ms = cost_pd = ephemeral_mb = None
-    capacity = Capacity.ON_DEMAND
+    billed_ms = cost_pd = None
+    capacity = environment.capacity
+    if initialization is Initialization.PROVISIONED and capacity == Capacity.ON_DEMAND:
+        capacity = Capacity.PROVISIONED
     restored = initialization is Initialization.SNAP_START and pays_restores(function.runtime) is True
     if function.kind == "lambda":
         billed_ns = item.duration_ns
         if result is Result.TIMEOUT and function.timeout_ms:
             # Lambda bills a timeout up to the deadline; the span was cut shortly before it.
             billed_ns = function.timeout_ms * 1_000_000
-        if "clew.lambda.capacity" in attributes or initialization is Initialization.PROVISIONED:
-            capacity = _CAPACITIES.get(text(attributes.get("clew.lambda.capacity"), 32), Capacity.PROVISIONED)
-        ephemeral_mb = _ephemeral_mb(attributes)
         price = prices.price(
             started_ns=item.started_ns,
             duration_ns=billed_ns,
@@ -207,7 +225,7 @@ def _read_invocation(
             region=function.region,
             architecture=function.architecture,
             capacity=capacity,
-            ephemeral_mb=ephemeral_mb,
+            ephemeral_mb=environment.ephemeral_mb,
             restored=restored,
         )
         billed_ms, cost_pd = price.billed_ms, price.cost_pd
@@ -244,7 +262,7 @@ def _read_invocation(
             batch_size=batch_size,
             batch_failed=batch_failed,
             capacity=capacity,
-            ephemeral_mb=ephemeral_mb,
+            ephemeral_mb=environment.ephemeral_mb,
             restored=restored,
             calls_cost_pd=sum([call.cost_pd for call in item.calls if call.cost_pd]),
             unpriced_calls=[call.cost_pd for call in item.calls].count(None),
@@ -282,11 +300,6 @@ def _batch(attributes: Mapping[str, Value]) -> tuple[int | None, int | None]:
     failed = attributes.get("clew.batch.failed")
     given_back = min(len(failed), MAX_BATCH) if isinstance(failed, list) else None
     return (min(size, MAX_BATCH) if size is not None else None), given_back
-
-
-def _ephemeral_mb(attributes: Mapping[str, Value]) -> int | None:
-    size = whole(attributes.get("clew.lambda.ephemeral_storage"))
-    return min(size // 1_048_576, MAX_EPHEMERAL_MB) if size else None
 
 
 def _init_ns(attributes: Mapping[str, Value]) -> int | None:

@@ -50,6 +50,8 @@ _INJECTED = frozenset(
         ("lambda", "InvokeWithResponseStream"),
     }
 )
+# Whose calls are billed by more than their number.
+_METERED = frozenset({"dynamodb", "sqs", "sns", "events", "kinesis", "stepfunctions", "ses", "sesv2"})
 _INJECTED_NAMES = frozenset(operation for _, operation in _INJECTED)
 
 # Services whose answers are secrets, whatever their fields are called.
@@ -257,6 +259,8 @@ class Call:
                 refused = failed_entries(self._operation, answer)
                 if refused:
                     attributes["clew.call.failed_entries"] = refused
+                if self._service in _METERED:
+                    attributes.update(_usage()(self._service, self._operation, self._params, answer, self._request))
                 if self._name and (arn := arn_in_response(self._name, answer)):
                     attributes["clew.resource.arn"] = arn
                 limit = self._invocation.payload_limit
@@ -346,6 +350,13 @@ def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:
         "http.request.resend_count": _count(metadata.get("RetryAttempts")),
     }
     return {name: value for name, value in found.items() if value}
+
+
+@functools.cache
+def _usage() -> Callable[..., dict[str, Any]]:
+    from clew.usage import billed_units  # noqa: PLC0415  # 0.3 ms, where such a service is called
+
+    return billed_units
 
 
 def _count(value: object) -> int:

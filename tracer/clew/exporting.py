@@ -35,6 +35,7 @@ _OUR_NAMES = frozenset({
     "messaging.destination.name", "faas.invoked_name", "faas.invoked_provider", "faas.invoked_region",
     "aws.extended_request_id", "aws.dynamodb.table_names", "aws.kinesis.stream_name", "aws.sns.topic.arn",
     "aws.sqs.queue.url", "aws.secretsmanager.secret.arn", "aws.step_functions.state_machine.arn",
+    "aws.dynamodb.consumed_capacity",
 })  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.domain.calls import make_resource
-from collector.domain.facts import MAX_LINKS, Call, Facts, Invocation, Link, LinkKey, Result, Side
+from collector.domain.facts import MAX_LINKS, Call, Capacity, Facts, Invocation, Link, LinkKey, Result, Side
 from collector.domain.ids import hash63
 from collector.domain.intake import read_traces
 from collector.domain.spans import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER
@@ -133,6 +133,36 @@ def test_an_invocation_of_the_tracer() -> None:
     }
     assert [row.id for row in facts.functions] == [FUNCTION_ID]
     assert facts.traces == {trace_bytes(1)}
+
+
+@pytest.mark.parametrize(
+    ("said", "capacity", "ephemeral_mb", "cost_pd"),
+    [
+        ({}, Capacity.ON_DEMAND, None, 8_533_350),  # 0.5 GB-s at 0.0000166667 and a request at 0.0000002
+        ({"clew.lambda.capacity": "provisioned-concurrency"}, Capacity.PROVISIONED, None, 5_620_350),  # 0.0000108407
+        ({"clew.lambda.capacity": "lambda-managed-instances"}, Capacity.MANAGED, None, None),
+        ({"clew.lambda.capacity": "something new"}, Capacity.ON_DEMAND, None, 8_533_350),
+        # … and 1,536 / 1,024 GB for a second at 0.0000000340
+        ({"clew.lambda.ephemeral_storage": 2_147_483_648}, Capacity.ON_DEMAND, 2_048, 8_584_350),
+        ({"clew.lambda.ephemeral_storage": 2**62}, Capacity.ON_DEMAND, 65_536, 10_692_350),
+        ({"clew.lambda.ephemeral_storage": "much"}, Capacity.ON_DEMAND, None, 8_533_350),
+    ],
+)
+def test_an_environment_of_another_price(
+    said: Attributes, capacity: Capacity, ephemeral_mb: int | None, cost_pd: int | None
+) -> None:
+    """All invocations of an environment have its price, not only the first."""
+    (row,) = read(invocation(id=1, duration=1_000 * MS), described={**resource(), **said}).invocations
+    assert (row.capacity, row.ephemeral_mb, row.cost_pd) == (capacity, ephemeral_mb, cost_pd)
+
+
+def test_a_restored_snapshot_is_paid_for_once() -> None:
+    """Of 512 MB at $0.0001397998 a GB, by the invocation that it was restored for."""
+    described = {**resource(), "cloud.region": "us-east-1"}
+    first = invocation(id=1, duration=1_000 * MS, attrs={"clew.lambda.initialization_type": "snap-start"})
+    second = invocation(id=2, duration=1_000 * MS)
+    rows = sorted(read(first, second, described=described).invocations, key=lambda row: row.span_id)
+    assert [(row.restored, row.cost_pd) for row in rows] == [(True, 78_433_250), (False, 8_533_350)]
 
 
 @pytest.mark.parametrize("kind", [SERVER, CONSUMER])
