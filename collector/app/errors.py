@@ -2,8 +2,8 @@
 
     StartError
     ├── InvalidSetting      a setting's value cannot be used
-    ├── RefusedAddress      the address is not of this machine alone
     ├── CannotListen        the port is taken, or may not be used
+    ├── CannotChange        what a command was to change cannot be changed so
     ├── LayerError          a Lambda layer cannot be built
     └── CannotRun           a function cannot be run on this machine
 
@@ -21,11 +21,11 @@ class InvalidSetting(StartError):
     pass
 
 
-class RefusedAddress(StartError):
+class CannotListen(StartError):
     pass
 
 
-class CannotListen(StartError):
+class CannotChange(StartError):
     pass
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import signal
 import sys
 import threading
@@ -12,23 +13,29 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from collector.app.access import DashboardKeys, first_token
 from collector.app.database import opened
-from collector.app.errors import CannotListen, InvalidSetting, RefusedAddress
+from collector.app.errors import CannotListen, InvalidSetting
 from collector.app.server import Server, bind
 from collector.app.settings import RESERVED_THREADS, Settings, variable
+from collector.app.tls import Tls, read_tls
 from collector.domain.price_file import PriceTableError, load_prices
 from collector.domain.prices import PriceTable
 from collector.receivers import firehose, otlp, status
 from collector.receivers.admission import Admission
+from collector.receivers.authentication import Authentication
 from collector.receivers.counters import Counters
 from collector.receivers.exports import Exports
 from collector.receivers.firehose import FirehoseReceiver
+from collector.receivers.keyring import Keyring
 from collector.receivers.otlp import OtlpReceiver
 from collector.receivers.status import StatusPages
 from collector.store.engine import describe
 from collector.store.schema import claim, upgrade
+from collector.store.tokens import Tokens
 from collector.store.writer import Writer
 from webapp import create_app
+from webapp.access import Access
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -40,11 +47,15 @@ LOOPBACK_NAME = "localhost"
 SWITCH_S = 0.0005
 
 
+_logger = logging.getLogger(__name__)
+
+
 @dataclass(slots=True)
 class Running:
     url: str
     database: str  # for a person: a path, or a server without its password
     grpc_port: int | None = None  # where OTLP/gRPC is taken, if it is
+    first_token: str | None = None  # the dashboard token that was made because there was none
     drained: bool = True  # False, after the end: some requests had not ended in time and their threads still run
 
 
@@ -58,7 +69,8 @@ def running(settings: Settings) -> Iterator[Running]:
     with ExitStack() as stack:
         # The port first: one that is taken is told before a database is touched, and a client that comes meanwhile
         # waits instead of being refused.
-        host = _loopback(settings.host)
+        host = "127.0.0.1" if settings.host == LOOPBACK_NAME else settings.host
+        tls = read_tls(settings)
         listener = bind(host, settings.port)
         stack.callback(listener.close)
         prices = _prices(settings)
@@ -66,6 +78,13 @@ def running(settings: Settings) -> Iterator[Running]:
         stack.enter_context(claim(writing))
         upgrade(writing)
         reading = stack.enter_context(opened(settings, read_only=True))
+
+        tokens = Tokens(writing, reading)
+        keyring = Keyring(tokens)
+        authentication = Authentication(keyring, always=settings.require_tokens or not _is_loopback(host))
+        first = first_token(tokens) if authentication.always else None
+        keyring.start()
+        stack.callback(keyring.close)
 
         writer = Writer(
             writing, max_queue_bytes=settings.max_queue_bytes, prices=prices, grace_s=settings.crash_grace_s
@@ -75,21 +94,47 @@ def running(settings: Settings) -> Iterator[Running]:
         admission = Admission(max_requests=settings.threads - RESERVED_THREADS, max_bytes=settings.max_queue_bytes)
         counters = Counters()
         exports = Exports(writer, counters=counters, prices=prices)
-        receiver = OtlpReceiver(exports, admission=admission, counters=counters, max_body_bytes=settings.max_body_bytes)
-        deliveries = FirehoseReceiver(exports.submit, counters=counters, access_key=settings.firehose_access_key)
-        pages = StatusPages(writer, admission=admission, counters=counters, version=version("clew-server"))
+        receiver = OtlpReceiver(
+            exports,
+            admission=admission,
+            counters=counters,
+            max_body_bytes=settings.max_body_bytes,
+            authentication=authentication,
+        )
+        deliveries = FirehoseReceiver(
+            exports.submit, counters=counters, access_key=settings.firehose_access_key, authentication=authentication
+        )
+        pages = StatusPages(
+            writer,
+            admission=admission,
+            counters=counters,
+            version=version("clew-server"),
+            authentication=authentication,
+        )
+        dashboard = create_app(
+            reading,
+            writing=writing,
+            access=Access(tokens, DashboardKeys(keyring), authentication.required),
+            secret_key=tokens.secret_key("sessions"),
+            trusted_proxies=settings.trusted_proxies,
+        )
         server = Server(
-            route(receiver, pages, create_app(reading), deliveries),
+            route(receiver, pages, dashboard, deliveries),
             listener,
             threads=settings.threads,
             max_connections=settings.max_connections,
             body_timeout_s=settings.body_timeout_s,
             most_slow=(settings.threads - RESERVED_THREADS) // 2,
             most_slow_bytes=settings.max_queue_bytes // 2,
+            tls=tls,
         )
-        grpc_server = _grpc_server(settings, host, exports, admission, counters)
+        grpc_server = _grpc_server(
+            settings, host, exports, admission=admission, counters=counters, authentication=authentication, tls=tls
+        )
         server.start()
-        process = Running(server.url, describe(writing))
+        process = Running(server.url, describe(writing), first_token=first)
+        if tls is None and not _is_loopback(host):
+            _logger.warning("Without TLS, tokens and telemetry cross the network in clear: docs/security.md")
         if grpc_server is not None:
             grpc_server.start()
             process.grpc_port = grpc_server.port
@@ -105,7 +150,14 @@ def running(settings: Settings) -> Iterator[Running]:
 
 
 def _grpc_server(
-    settings: Settings, host: str, exports: Exports, admission: Admission, counters: Counters
+    settings: Settings,
+    host: str,
+    exports: Exports,
+    *,
+    admission: Admission,
+    counters: Counters,
+    authentication: Authentication,
+    tls: Tls | None,
 ) -> GrpcServer | None:
     """Where OTLP/gRPC is taken, bound but not started. Raises CannotListen."""
     if not settings.grpc:
@@ -116,9 +168,10 @@ def _grpc_server(
     if own is None:
         own = settings.port - 1 if settings.port else 0
     address = f"[{host}]:{own}" if ":" in host else f"{host}:{own}"
-    service = OtlpService(exports, admission=admission, counters=counters)
+    service = OtlpService(exports, admission=admission, counters=counters, authentication=authentication)
+    files = (tls.key.read_bytes(), tls.certificate.read_bytes()) if tls is not None else None
     try:
-        return GrpcServer(service, address, max_message_bytes=settings.max_body_bytes)
+        return GrpcServer(service, address, max_message_bytes=settings.max_body_bytes, tls=files)
     except OSError as error:
         raise CannotListen(
             f"Cannot listen on {host} port {own} for OTLP/gRPC: it is taken. Choose another by "
@@ -162,19 +215,12 @@ def stop_signals() -> threading.Event:
     return arrived
 
 
-def _loopback(host: str) -> str:
-    if host == LOOPBACK_NAME:
-        return "127.0.0.1"
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address. A name may mean any."""
     try:
-        allowed = ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        allowed = False
-    if not allowed:
-        raise RefusedAddress(
-            f"{variable('host')}={host} is refused: until there is sign-in, whoever reaches the address reads "
-            "everything; bind to 127.0.0.1 and put a proxy that signs people in before it, or use an SSH tunnel."
-        )
-    return host
+        return False
 
 
 def _prices(settings: Settings) -> PriceTable | None:

@@ -34,6 +34,8 @@ from collector.app.patience import Body, Patience
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from collector.app.tls import Tls
+
 BACKLOG = 1024  # connections that the kernel keeps while all of ours are taken
 HEADERS_TIMEOUT_S = 300  # for the headers of a request to arrive, and for an idle connection; it holds no thread
 IDLE_THREAD_S = 30
@@ -82,6 +84,7 @@ class Server:
         body_timeout_s: float = 30.0,
         most_slow: int | None = None,
         most_slow_bytes: int = 32 * 1024 * 1024,
+        tls: Tls | None = None,
     ) -> None:
         """No more than `most_slow` threads wait for slow bodies, half of all unless told, and no more than
         `most_slow_bytes` of what came of them are kept."""
@@ -93,7 +96,7 @@ class Server:
             most_bytes=most_slow_bytes,
             max_connections=max_connections,
         )
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self.url = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{self.port}"
         self._signal = _granian.WorkerSignal()
         self._stopped = threading.Event()
         self._signal.add_cb(self._stopped.set)
@@ -113,6 +116,10 @@ class Server:
             "1",
             HTTP1Settings(header_read_timeout=HEADERS_TIMEOUT_S * 1000),
             None,
+            ssl_enabled=tls is not None,
+            ssl_cert=str(tls.certificate) if tls is not None else None,
+            ssl_key=str(tls.key) if tls is not None else None,
+            ssl_protocol_min="tls1.2",
         )
 
     def start(self) -> None:

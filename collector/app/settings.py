@@ -23,7 +23,8 @@ class Settings(BaseSettings):
 
     host: str = Field(
         "127.0.0.1",
-        description="Address to listen on. Only loopback is accepted: there is no sign-in yet.",
+        min_length=1,
+        description="Address to listen on, `0.0.0.0` for all. On any but loopback, tokens are needed.",
     )
     port: int = Field(
         4318,
@@ -45,6 +46,24 @@ class Settings(BaseSettings):
         default_factory=lambda: f"sqlite:///{default_directory() / 'clew.db'}",
         description="`sqlite:////absolute/path.db`, `sqlite:///relative/path.db`, or `postgresql://user:password@host/name`.",
     )
+    require_tokens: bool = Field(
+        False,
+        description="Whether tokens are needed on loopback too. Through a proxy they are in any case.",
+    )
+    tls_certificate: Path | None = Field(
+        None,
+        description="Certificate in PEM, with those that lead to its authority: HTTPS, and TLS for OTLP/gRPC.",
+    )
+    tls_key: Path | None = Field(
+        None,
+        description="Key of `CLEW_TLS_CERTIFICATE` in PEM, without a password.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Proxies in front whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, counted from here.",
+    )
     prices_file: Path | None = Field(
         None,
         description="Lambda's prices, in place of the table that comes along (`collector/domain/prices.toml`).",
@@ -63,7 +82,7 @@ class Settings(BaseSettings):
         None,
         max_length=4096,
         pattern=r"^[!-~]([ -~]*[!-~])?$",  # what a header's value can hold in any server
-        description="Access key that Amazon Data Firehose must send; without it only this machine may send logs.",
+        description="An access key for Amazon Data Firehose; an ingest token does as well, and can be revoked.",
     )
     threads: int = Field(
         256,
@@ -95,6 +114,12 @@ class Settings(BaseSettings):
         "info",
         description="Least severity that is written to stderr.",
     )
+
+    @model_validator(mode="after")
+    def _certificate_has_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY are set together, or neither")
+        return self
 
     @model_validator(mode="after")
     def _body_fits_queue(self) -> Self:

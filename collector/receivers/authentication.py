@@ -27,11 +27,11 @@ class Authentication:
 
     def __init__(self, keyring: Keyring, *, always: bool) -> None:
         self._keyring = keyring
-        self._always = always
+        self.always = always
 
     def required(self, environ: Mapping[str, Any]) -> bool:
         """Of a request over HTTP."""
-        return self._always or any(name in environ for name in FORWARDED)
+        return self.always or any(name in environ for name in FORWARDED)
 
     def http(self, environ: Mapping[str, Any]) -> Key | None:
         """The token that the request is sent with, let in; None where none is needed. Raises Refusal."""
@@ -46,13 +46,30 @@ class Authentication:
 
     def grpc(self, metadata: Iterable[tuple[str, str | bytes]]) -> Key | None:
         """The same for OTLP/gRPC."""
-        given, required = None, self._always
+        given, required = None, self.always
         for name, value in metadata:
             if name == "authorization" and isinstance(value, str):
                 given = value
             elif name in _FORWARDED_METADATA:
                 required = True
         return self._let_in(given, required=required)
+
+    def look(self, environ: Mapping[str, Any]) -> None:
+        """Raises Refusal unless the request comes with a dashboard token, where one is needed."""
+        if not self.required(environ):
+            return
+        secret = bearer(environ.get("HTTP_AUTHORIZATION", ""))
+        key = self._keyring.find(secret) if secret else None
+        if key is None:
+            raise Refusal(
+                401,
+                "unauthenticated",
+                "A dashboard token is needed here, as `Authorization: Bearer …`.",
+                code=Code.UNAUTHENTICATED,
+            )
+        if key.token.scope != Scope.DASHBOARD:
+            raise Refusal(403, "forbidden", "This takes a dashboard token.", code=Code.PERMISSION_DENIED)
+        key.enter()
 
     def secret(self, secret: str) -> Key | None:
         """An ingest token however it was sent, let in; None if it is none. Raises Refusal."""

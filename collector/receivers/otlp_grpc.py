@@ -172,9 +172,14 @@ def _status(refusal: Refusal) -> _Status:
 
 
 class GrpcServer:
-    """Serves the service on `address`, such as `127.0.0.1:4317`, until it is stopped. Raises OSError if it is taken."""
+    """Serves the service on `address`, such as `127.0.0.1:4317`, until it is stopped. Raises OSError if it is taken.
 
-    def __init__(self, service: OtlpService, address: str, *, max_message_bytes: int) -> None:
+    With TLS if it is given: key and certificates, each in PEM.
+    """
+
+    def __init__(
+        self, service: OtlpService, address: str, *, max_message_bytes: int, tls: tuple[bytes, bytes] | None = None
+    ) -> None:
         self._arrivals = service.arrivals
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="otlp-grpc")
         self._server = grpc.server(
@@ -188,7 +193,10 @@ class GrpcServer:
             ],
         )
         try:
-            self.port: int = self._server.add_insecure_port(address)
+            if tls is None:
+                self.port: int = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, grpc.ssl_server_credentials([tls]))
         except RuntimeError as error:
             raise OSError(f"cannot bind {address}") from error
 

@@ -6,7 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from collector.receivers.answer import JSON, TEXT, respond
+from collector.receivers.answer import JSON, TEXT, refused, respond
+from collector.receivers.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
     from collector.receivers.admission import Admission
+    from collector.receivers.authentication import Authentication
     from collector.receivers.counters import Counters
 
 PATHS = ("/healthz", "/metrics")
@@ -28,10 +30,19 @@ class Health(Protocol):
 
 
 class StatusPages:
-    """A bare WSGI callable for PATHS."""
+    """A bare WSGI callable for PATHS. The metrics are for those who may look; whether we are well is for all."""
 
-    def __init__(self, store: Health, *, admission: Admission, counters: Counters, version: str) -> None:
+    def __init__(
+        self,
+        store: Health,
+        *,
+        admission: Admission,
+        counters: Counters,
+        version: str,
+        authentication: Authentication | None = None,
+    ) -> None:
         self._store = store
+        self._authentication = authentication
         self._admission = admission
         self._counters = counters
         self._version = version
@@ -42,6 +53,11 @@ class StatusPages:
             return respond(start_response, 405, TEXT, b"This page is read by GET.\n", [("allow", "GET, HEAD")])
         headers = [("cache-control", "no-store")]
         if environ["PATH_INFO"] == "/metrics":
+            try:
+                if self._authentication is not None:
+                    self._authentication.look(environ)
+            except Refusal as refusal:
+                return refused(start_response, TEXT, refusal)
             return respond(start_response, 200, _PROMETHEUS, self._metrics().encode(), headers)
         alive = self._store.alive
         health = {

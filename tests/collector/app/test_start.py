@@ -57,14 +57,18 @@ def test_a_database_that_another_clew_has(path: Path) -> None:
     assert f"process {first.pid}" in line
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
-def test_an_address_that_others_can_reach(path: Path, host: str) -> None:
-    """Until there is sign-in, only loopback is listened on; the refusal says why and what to do."""
+@pytest.mark.parametrize("host", ["192.0.2.1", "256.1.1.1", "nowhere.invalid"])
+def test_an_address_that_is_not_ours(path: Path, host: str) -> None:
+    """No address of this machine, or none at all: told before a database is made."""
     line = refused("up", "--host", host, CLEW_DATABASE_URL=f"sqlite:///{path}")
 
-    assert "until there is sign-in" in line
-    assert "127.0.0.1" in line
-    assert "SSH tunnel" in line
+    assert f"Cannot listen on {host}" in line
+    assert not path.exists()
+
+
+def test_an_empty_address(path: Path) -> None:
+    """Which would mean all of them."""
+    assert "CLEW_HOST" in refused("up", "--host", "", code=2, CLEW_DATABASE_URL=f"sqlite:///{path}")
     assert not path.exists()
 
 
