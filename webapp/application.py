@@ -31,7 +31,7 @@ from webapp import transactions as transactions_page
 from webapp.access import Access, NoKeys
 from webapp.identifiers import IdConverter, TraceIdConverter
 from webapp.period import DAY_MS, DEFAULT, LABELS, LONGEST_MS, read_period
-from webapp.store import EXTENSION
+from webapp.store import EXTENSION, WRITING
 
 
 def now_ms() -> int:
@@ -41,13 +41,14 @@ def now_ms() -> int:
 def create_app(
     engine: Engine,
     *,
+    writing: Engine | None = None,
     now: Callable[[], int] = now_ms,
     allowed_hosts: Collection[str] = (),
     secret_key: bytes | None = None,
     access: Access | None = None,
     trusted_proxies: int = 0,
 ) -> Flask:
-    """The dashboard over `engine`.
+    """The dashboard over `engine`; forms that change something do so by way of `writing`, which may be another one.
 
     `now` gives milliseconds since 1970. `allowed_hosts` are names, without port, that the dashboard answers to beside
     those of loopback. `secret_key` signs sessions and forms; unless it is the same after a restart and in every process
@@ -57,6 +58,7 @@ def create_app(
     app = Flask(__name__)
     app.secret_key = secret_key or secrets.token_bytes(32)
     app.extensions[EXTENSION] = engine
+    app.extensions[WRITING] = writing or engine
     app.extensions[accesses.EXTENSION] = access or Access(Tokens(engine), NoKeys(), required=lambda _: False)
     if trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

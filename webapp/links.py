@@ -26,6 +26,9 @@ FILTERS = (
     "rows",
     "logs",
     "failing",
+    "status",
+    "kind",
+    "assignee",
 )
 
 

@@ -12,6 +12,7 @@ from collector.domain.issues import is_own
 PYTHON_FRAME = re.compile(r'^\s*File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<name>.*))?$')
 OTHER_FRAME = re.compile(r"^\s+at\s+(?P<name>.*?)\s*\(?(?P<file>[^()\s]*?):(?P<line>\d+)(?::\d+)?\)?$")
 LONGEST_LINE = 1000
+LONGEST_STACK = 65_536  # characters; a deep recursion's is longer and says the same again and again
 TASK_ROOT = "/var/task/"  # where Lambda puts a function's code
 FOLDERS = 3
 
@@ -41,6 +42,15 @@ class Frame:
             return self.file.removeprefix(TASK_ROOT)
         parts = self.file.split("/")
         return self.file if len(parts) <= FOLDERS + 1 else "/".join(["…", *parts[-FOLDERS:]])
+
+
+def ends(stacktrace: str) -> str:
+    """Its beginning and its end, whole lines: where it came from and where it failed."""
+    if len(stacktrace) <= LONGEST_STACK:
+        return stacktrace
+    half = LONGEST_STACK // 2
+    first, last = stacktrace[:half].rpartition("\n")[0], stacktrace[-half:].partition("\n")[2]
+    return f"{first}\n… {len(stacktrace) - len(first) - len(last)} characters are not shown …\n{last}"
 
 
 def blocks(stacktrace: str) -> list[Block]:

@@ -9,7 +9,13 @@ from flask import current_app
 from sqlalchemy import Connection, Engine
 
 EXTENSION = "clew-engine"
+WRITING = "clew-writing-engine"
 
 
 def connect() -> AbstractContextManager[Connection]:
     return cast("Engine", current_app.extensions[EXTENSION]).connect()
+
+
+def begin() -> AbstractContextManager[Connection]:
+    """A transaction that may write: for the few forms that change something."""
+    return cast("Engine", current_app.extensions[WRITING]).begin()

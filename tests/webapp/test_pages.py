@@ -121,9 +121,10 @@ def test_issues_are_grouped_by_cause(filled: FlaskClient) -> None:
 
 
 def test_an_issue_leads_to_the_functions_invocations_with_it(filled: FlaskClient) -> None:
-    """A click shows the function filtered to that issue; its own link opens the latest example."""
+    """By way of the issue's own page; its link in the list opens the latest example."""
     issues = read(filled, "/issues")
-    function = read(filled, next(href for href in hrefs(issues) if href.startswith("/functions/") and "issue=" in href))
+    issue = read(filled, link(issues, "/issues/"))
+    function = read(filled, next(href for href in hrefs(issue) if href.startswith("/functions/") and "issue=" in href))
     example = read(filled, link(issues, "/transactions/"))
 
     assert 3 == len(rows(function))
@@ -135,7 +136,7 @@ def test_issues_are_filtered(filled: FlaskClient) -> None:
     """By type and by text."""
     assert 1 == len(rows(read(filled, "/issues?type=BadRequestException")))
     assert 1 == len(rows(read(filled, "/issues?q=timed+out")))
-    assert "No issue in the last hour matches" in words(read(filled, "/issues?q=nothing"))
+    assert "No open issue in the last hour matches" in words(read(filled, "/issues?q=nothing"))
 
 
 def test_transactions_show_entry_result_and_issues_apart(filled: FlaskClient) -> None:
@@ -170,7 +171,7 @@ def test_transactions_are_filtered(filled: FlaskClient, query: str, count: int) 
 def test_a_filter_that_came_with_a_link_is_named(filled: FlaskClient) -> None:
     """Also where the time range holds nothing of it: the issue with its function, the resource, the function."""
     quiet = "from=2026-05-01T00:00Z&to=2026-05-01T01:00Z"
-    issue = re.findall(r"issue=([0-9a-f]{16})", read(filled, "/issues"))[0]
+    issue = link(read(filled, "/issues"), "/issues/").partition("?")[0].rpartition("/")[2]
     resource = re.findall(r"resource=([0-9a-f]{16})", read(filled, "/map"))[0]
     function = link(read(filled, "/"), "/functions/").partition("?")[0].rpartition("/")[2]
     named = words(read(filled, f"/transactions?{quiet}&issue={issue}"))

@@ -19,7 +19,6 @@ from webapp.transaction.tree import Tree
 
 SPAN_ID_DIGITS = 16
 PARTS = ("request", "response")
-LONGEST_STACK = 65_536  # characters; a deep recursion's is longer and says the same again and again
 MOST_ATTRIBUTES = 200
 
 
@@ -116,7 +115,7 @@ def build_panel(tree: Tree, key: str) -> Panel | None:
         Failure(
             exception.type,
             exception.message,
-            stacks.blocks(_ends(exception.stacktrace)),
+            stacks.blocks(stacks.ends(exception.stacktrace)),
             read_frames(exception.frames),
         )
         for exception in span.exceptions
@@ -180,15 +179,6 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return found if found is not None and 0 <= found < 1e15 else None
-
-
-def _ends(stacktrace: str) -> str:
-    """Its beginning and its end, whole lines: where it came from and where it failed."""
-    if len(stacktrace) <= LONGEST_STACK:
-        return stacktrace
-    half = LONGEST_STACK // 2
-    first, last = stacktrace[:half].rpartition("\n")[0], stacktrace[-half:].partition("\n")[2]
-    return f"{first}\n… {len(stacktrace) - len(first) - len(last)} characters are not shown …\n{last}"
 
 
 def whole_payload(span: SpanDetail, part: str) -> str | None:

@@ -1,17 +1,17 @@
-"""The Issues page: failures grouped by cause."""
+"""The Issues page: what went wrong, grouped by cause, and what somebody decided about it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, exists, func, literal, or_, select
 
-from collector.domain.facts import IssueKind
-from collector.domain.issue_states import Status, status_of
+from collector.domain.facts import FAILURES, IssueKind
+from collector.domain.issue_states import Decision, Status
 from collector.store.queries.common import FunctionRef, TimeRange
-from collector.store.queries.lookups import FUNCTION_COLUMNS, contains, searchable, storable
+from collector.store.queries.lookups import FUNCTION_COLUMNS, contains, functions_by_id, searchable, storable
 from collector.store.queries.windows import TREND_BUCKETS, grouped, nanoseconds, rollup, slices, trend
 from collector.store.tables import (
     function_stats,
@@ -25,6 +25,7 @@ from collector.store.tables import (
 )
 
 MOST = 500  # rows of the list; the filters reach the others
+NOBODY = "-"  # the filter by assignee: those that nobody looks after
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,56 +38,73 @@ class IssueRow:
     function: FunctionRef
     occurrences: int  # within the window
     share: float  # of the function's invocations in the window, 0..1
-    cost_pd: int | None  # what the failed invocations cost; None where the function has no price
+    cost_pd: int | None  # what the invocations with it cost; None where the function has no price
     first_seen_ms: int
     last_seen_ms: int
     trend: tuple[int, ...]  # occurrences, 24 equal buckets over the window
     latest_transaction_id: bytes | None  # where to look for an example
     kind: IssueKind = IssueKind.FAILURE
+    assignee: str = ""  # nobody
+    until_ms: int | None = None  # of a muted one: when it is open again; None: never
+
+
+@dataclass(frozen=True, slots=True)
+class IssueFilter:
+    """Empty or None: whatever it is."""
+
+    function_id: int | None = None
+    type: str = ""
+    statuses: Collection[Status] = ()
+    kinds: Collection[IssueKind] = ()
+    assignee: str = ""  # NOBODY: nobody's
+    search: str = ""  # in type, message, culprit and function name
 
 
 # `kind` is a function's as well.
 _ISSUE_COLUMNS = (*(column for column in issues.c if column.name != "kind"), issues.c.kind.label("issue_kind"))
-
-# Of `issue_states`, joined to `issues` where there is one.
-STATE_COLUMNS = (
-    issue_states.c.status.label("decision"),
-    issue_states.c.until_ms,
-    exists()
-    .where(issue_changes.c.issue_id == issue_states.c.issue_id, issue_changes.c.since_ms == issue_states.c.since_ms)
-    .label("regressed"),
+_STATE_COLUMNS = (func.coalesce(issue_states.c.assignee, "").label("assignee"), issue_states.c.until_ms)
+_CAME_BACK = exists().where(
+    issue_changes.c.issue_id == issue_states.c.issue_id, issue_changes.c.since_ms == issue_states.c.since_ms
 )
 
-SORTS = ("occurrences", "last_seen", "first_seen", "type", "cost")
+SORTS = ("attention", "occurrences", "last_seen", "first_seen", "type", "cost")
+
+
+def status_column(now_ms: int) -> ColumnElement[str]:
+    """An issue's status by `collector.domain.issue_states.status_of`, of `issues` joined to `issue_states`."""
+    resolved = issue_states.c.status == int(Decision.RESOLVED)
+    muted = and_(
+        issue_states.c.status == int(Decision.MUTED),
+        or_(issue_states.c.until_ms.is_(None), issue_states.c.until_ms > now_ms),
+    )
+    return case(
+        (and_(resolved, _CAME_BACK), literal(Status.REGRESSED.value)),
+        (resolved, literal(Status.RESOLVED.value)),
+        (muted, literal(Status.MUTED.value)),
+        else_=literal(Status.OPEN.value),
+    )
 
 
 def list_issues(
     connection: Connection,
     window: TimeRange,
+    wanted: IssueFilter | None = None,
     *,
-    function_id: int | None = None,
-    type: str = "",
-    search: str = "",
     sort: str = "occurrences",
     descending: bool = True,
     now_ms: int | None = None,
 ) -> list[IssueRow]:
-    """Issues that occurred within the window. `search` looks in type, message, culprit and function name. `now_ms`: at
-    which a mute is over or not; the window's end unless said.
+    """Issues that occurred within the window. `now_ms`: at which a mute is over or not; the window's end unless said.
 
-    Equals stand with the one last seen first, unknown costs at the end. At most MOST rows.
+    Equals stand with the one last seen first, unknown costs at the end. By `attention`: what came back first, then what
+    made invocations fail, then the most frequent. At most MOST rows.
     """
-    if not storable(function_id):
+    wanted = wanted or IssueFilter()
+    if not storable(wanted.function_id):
         return []
-    seen = _seen(window)
-    where = [seen.c.occurrences > 0]
-    if function_id is not None:
-        where.append(issues.c.function_id == function_id)
-    if type := searchable(type):
-        where.append(issues.c.type == type)
-    if wanted := searchable(search):
-        searched = (issues.c.type, issues.c.message, issues.c.culprit, functions.c.name)
-        where.append(or_(*(contains(column, wanted) for column in searched)))
+    now_ms = now_ms or window.end_ms
+    seen, status = _seen(window), status_column(now_ms)
+    where = [seen.c.occurrences > 0, *_conditions(wanted, status)]
     sorts: dict[str, ColumnElement[object]] = {
         "occurrences": seen.c.occurrences,
         "last_seen": issues.c.last_seen_ms,
@@ -94,20 +112,34 @@ def list_issues(
         "type": func.lower(issues.c.type),
         "cost": case((functions.c.kind == "lambda", seen.c.cost_pd)),
     }
-    key = sorts.get(sort, sorts["occurrences"])
+    first: list[ColumnElement[object]] = []
+    if sort not in sorts:
+        first = [
+            case((status == literal(Status.REGRESSED.value), 0), else_=1),
+            case((issues.c.kind.in_([int(kind) for kind in FAILURES]), 0), else_=1),
+        ]
+        sort, descending = "occurrences", True
+    key = sorts[sort]
     found = connection.execute(
-        select(*_ISSUE_COLUMNS, *FUNCTION_COLUMNS, seen.c.occurrences, seen.c.cost_pd, *STATE_COLUMNS)
+        select(
+            *_ISSUE_COLUMNS,
+            *FUNCTION_COLUMNS,
+            seen.c.occurrences,
+            seen.c.cost_pd,
+            *_STATE_COLUMNS,
+            status.label("status"),
+        )
         .join(functions, functions.c.id == issues.c.function_id)
         .join(seen, seen.c.issue_id == issues.c.id)
         .outerjoin(issue_states, issue_states.c.issue_id == issues.c.id)
         .where(*where)
-        .order_by((key.desc() if descending else key).nulls_last(), issues.c.last_seen_ms.desc(), issues.c.id)
+        .order_by(*first, (key.desc() if descending else key).nulls_last(), issues.c.last_seen_ms.desc(), issues.c.id)
         .limit(MOST)
     ).all()
     ids = [row[0] for row in found]
     trends = _trends(connection, window, ids)
     invocations = _invocations(connection, window, {row.function_id for row in found})
-    latest = _latest_transactions(connection, window, ids)
+    latest = latest_transactions(connection, window, ids)
     first_of_function = len(_ISSUE_COLUMNS)
     return [
         IssueRow(
@@ -115,7 +147,7 @@ def list_issues(
             type=row.type,
             message=row.message,
             culprit=row.culprit,
-            status=status_of(row.decision, row.until_ms, regressed=row.regressed, now_ms=now_ms or window.end_ms),
+            status=Status(row.status),
             function=FunctionRef(*row[first_of_function : first_of_function + 5]),
             occurrences=row.occurrences,
             share=min(1.0, row.occurrences / max(1, invocations.get(row.function_id, 0))),
@@ -125,24 +157,83 @@ def list_issues(
             trend=tuple(trends[row[0]]),
             latest_transaction_id=latest.get(row[0]),
             kind=IssueKind(row.issue_kind),
+            assignee=row.assignee,
+            until_ms=row.until_ms if row.status == Status.MUTED else None,
         )
         for row in found
     ]
 
 
-def issue_types(connection: Connection, window: TimeRange) -> list[tuple[str, int]]:
-    """Types that occurred within the window with their number of issues, most first: the filter's choices."""
-    seen = _seen(window)
-    count = func.count().label("count")
+def count_issues(
+    connection: Connection, window: TimeRange, wanted: IssueFilter | None = None, *, now_ms: int | None = None
+) -> dict[Status, int]:
+    """How many issues of each status occurred within the window, whatever statuses are wanted."""
+    wanted = wanted or IssueFilter()
+    found = dict.fromkeys(Status, 0)
+    if not storable(wanted.function_id):
+        return found
+    seen, status = _seen(window), status_column(now_ms or window.end_ms)
     statement = (
-        select(issues.c.type, count)
+        select(status.label("status"))
+        .select_from(issues)
+        .join(functions, functions.c.id == issues.c.function_id)
+        .join(seen, seen.c.issue_id == issues.c.id)
+        .outerjoin(issue_states, issue_states.c.issue_id == issues.c.id)
+        .where(seen.c.occurrences > 0, *_conditions(wanted, None))
+        .subquery()
+    )
+    for name, number in connection.execute(select(statement.c.status, func.count()).group_by(statement.c.status)):
+        found[Status(name)] = number
+    return found
+
+
+def issue_choices(
+    connection: Connection, window: TimeRange
+) -> tuple[list[tuple[IssueKind, int]], list[FunctionRef]]:
+    """What the filters offer: kinds with their number of issues and functions, of issues that occurred within the
+    window."""
+    seen = _seen(window)
+    kinds: dict[IssueKind, int] = {}
+    function_ids: set[int] = set()
+    for kind, function_id, number in connection.execute(
+        select(issues.c.kind, issues.c.function_id, func.count())
         .join(seen, seen.c.issue_id == issues.c.id)
         .where(seen.c.occurrences > 0)
-        .group_by(issues.c.type)
-        .order_by(count.desc(), issues.c.type)
-        .limit(MOST)
+        .group_by(issues.c.kind, issues.c.function_id)
+    ):
+        kinds[IssueKind(kind)] = kinds.get(IssueKind(kind), 0) + number
+        function_ids.add(function_id)
+    names = functions_by_id(connection, function_ids)
+    return (
+        sorted(kinds.items(), key=lambda item: (item[0] not in FAILURES, item[0])),
+        sorted(names.values(), key=lambda function: (function.name, function.region, function.id)),
     )
-    return [(type, number) for type, number in connection.execute(statement)]
+
+
+def assignees(connection: Connection) -> list[str]:
+    """Everybody whom an issue is assigned to."""
+    statement = select(issue_states.c.assignee).where(issue_states.c.assignee != "").distinct().limit(MOST)
+    return sorted(connection.scalars(statement), key=str.casefold)
+
+
+def _conditions(wanted: IssueFilter, status: ColumnElement[str] | None) -> list[ColumnElement[bool]]:
+    """`status` None: of any."""
+    where: list[ColumnElement[bool]] = []
+    if wanted.function_id is not None:
+        where.append(issues.c.function_id == wanted.function_id)
+    if type := searchable(wanted.type):
+        where.append(issues.c.type == type)
+    if wanted.kinds:
+        where.append(issues.c.kind.in_([int(kind) for kind in wanted.kinds]))
+    if wanted.assignee:
+        nobody = wanted.assignee == NOBODY
+        where.append(func.coalesce(issue_states.c.assignee, "") == ("" if nobody else searchable(wanted.assignee)))
+    if text := searchable(wanted.search):
+        searched = (issues.c.type, issues.c.message, issues.c.culprit, functions.c.name)
+        where.append(or_(*(contains(column, text) for column in searched)))
+    if wanted.statuses and status is not None:
+        where.append(status.in_([one.value for one in wanted.statuses]))
+    return where
 
 
 def _seen(window: TimeRange) -> Subquery:
@@ -172,7 +263,7 @@ def _invocations(connection: Connection, window: TimeRange, function_ids: set[in
     return {row.function_id: row.invocations for row in connection.execute(statement)}
 
 
-def _latest_transactions(connection: Connection, window: TimeRange, ids: Sequence[int]) -> dict[int, bytes]:
+def latest_transactions(connection: Connection, window: TimeRange, ids: Sequence[int]) -> dict[int, bytes]:
     """A transaction of each issue's latest occurrence in the window; of a batch's several the one with the smallest
     id, so that a reload leads to the same one."""
     start_ns, end_ns = nanoseconds(window)

@@ -22,7 +22,7 @@ function remember(on) {
 function busy(main) {
   const active = document.activeElement;
   if (active && main.contains(active) && active.matches("input, select, textarea")) return true;
-  if (main.querySelector(".panel:not([hidden])")) return true;
+  if (main.querySelector(".panel:not([hidden]), .pick input:checked")) return true;
   return String(getSelection() ?? "").length > 0;
 }
 

@@ -67,6 +67,9 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  if (event.target.matches("[data-pick-all]")) {
+    for (const box of event.target.form.querySelectorAll(".pick input[name]")) box.checked = event.target.checked;
+  }
 });
 
 // Empty fields would only make the address longer. In a form that changes something, empty means empty.

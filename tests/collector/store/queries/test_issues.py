@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
+from collector.domain.facts import IssueKind
+from collector.domain.issue_states import Status
+from collector.store import issue_states
 from collector.store.queries import issues as module
 from collector.store.queries.common import TimeRange
-from collector.store.queries.issues import SORTS, issue_types, list_issues
+from collector.store.queries.issues import (
+    NOBODY,
+    SORTS,
+    IssueFilter,
+    assignees,
+    count_issues,
+    issue_choices,
+    list_issues,
+)
 from tests.collector.domain import otlp
 from tests.collector.store.queries.stored import Store
 from tests.collector.store.queries.world import DAY, HOUR, MINUTE, NOON, World, trace
 
 
 def test_an_empty_database_has_no_issues(page: Connection) -> None:
-    """No rows and no types, whatever the filter."""
+    """No rows and nothing to choose from, whatever the filter."""
+    wanted = IssueFilter(1, "y", frozenset(Status), frozenset(IssueKind), "ada", "x")
     for sort in SORTS:
-        assert list_issues(page, DAY, sort=sort, search="x", type="y", function_id=1) == []
-    assert issue_types(page, DAY) == []
+        assert list_issues(page, DAY, wanted, sort=sort) == []
+    assert set(count_issues(page, DAY, wanted).values()) == {0}
+    assert (issue_choices(page, DAY), assignees(page)) == (([], []), [])
 
 
 def test_a_row_sums_up_the_window(world: World, page: Connection) -> None:
@@ -32,7 +45,8 @@ def test_a_row_sums_up_the_window(world: World, page: Connection) -> None:
     [row] = list_issues(page, DAY)
 
     assert (row.id, row.type, row.message, row.culprit) == (issue.id, "KeyError", "'bucket'", "app.py in handler")
-    assert (row.status, row.function.name) == ("open", "thumb")
+    assert (row.status, row.kind, row.function.name) == (Status.OPEN, IssueKind.FAILURE, "thumb")
+    assert (row.assignee, row.until_ms) == ("", None)
     assert (row.occurrences, row.share, row.cost_pd) == (3, 0.75, 30)
     assert type(row.cost_pd) is int
     assert (row.first_seen_ms, row.last_seen_ms) == (NOON - 30 * HOUR, NOON + 3)
@@ -54,13 +68,14 @@ def test_the_cost_of_what_has_no_price_is_unknown(world: World, page: Connection
 
 
 def test_what_did_not_occur_is_not_listed(world: World, page: Connection) -> None:
-    """An issue outside the window is in neither the list nor the types."""
+    """An issue outside the window is neither in the list nor among the choices."""
     thumb = world.function("thumb")
     world.run(thumb, 0, issue=world.issue(thumb, "KeyError"))
     world.store()
     later = TimeRange(NOON + MINUTE, NOON + HOUR)
 
-    assert (list_issues(page, later), issue_types(page, later)) == ([], [])
+    assert (list_issues(page, later), issue_choices(page, later)) == ([], ([], []))
+    assert count_issues(page, later)[Status.OPEN] == 0
     assert len(list_issues(page, TimeRange(NOON, NOON + 1))) == 1
 
 
@@ -73,7 +88,7 @@ def test_what_turned_out_not_to_have_happened_is_not_listed(store: Store, page: 
     page.rollback()
     store.traces(otlp.export(spans=[otlp.invocation(id=1)]))
 
-    assert (list_issues(page, window), issue_types(page, window)) == ([], [])
+    assert (list_issues(page, window), issue_choices(page, window)) == ([], ([], []))
 
 
 def test_the_example_is_a_transaction_not_a_trace(world: World, page: Connection) -> None:
@@ -130,22 +145,68 @@ def test_filters_and_orders(world: World, page: Connection, options: dict[str, o
     """Each filter narrows, each sort orders, text means itself; equals stand with the one last seen first."""
     ids = _many(world)
     given = dict(options)
-    if function := given.pop("function", None):
-        given["function_id"] = ids[str(function)]
-    rows = list_issues(page, DAY, **given)  # type: ignore[arg-type] # of each case its own
+    wanted = IssueFilter(
+        function_id=ids[str(given.pop("function"))] if "function" in given else None,
+        type=str(given.pop("type", "")),
+        search=str(given.pop("search", "")),
+    )
+    rows = list_issues(page, DAY, wanted, **given)  # type: ignore[arg-type] # of each case its own
 
     assert [row.id for row in rows] == [ids[name] for name in found]
 
 
 def test_an_id_that_cannot_be_one_finds_nothing(page: Connection) -> None:
     """A number beyond eight bytes, from a URL, is no error."""
-    assert list_issues(page, DAY, function_id=2**64) == []
+    wanted = IssueFilter(function_id=2**64)
+    assert (list_issues(page, DAY, wanted), sum(count_issues(page, DAY, wanted).values())) == ([], 0)
 
 
-def test_types_are_counted_by_issue(world: World, page: Connection) -> None:
-    """Most frequent type first; occurrences do not count, issues do."""
+def test_the_choices_are_what_occurred(world: World, page: Connection) -> None:
+    """Kinds with their number of issues, not of occurrences, and functions by name."""
     _many(world)
-    assert issue_types(page, DAY) == [("KeyError", 2), ("TypeError", 1)]
+    kinds, functions = issue_choices(page, DAY)
+    assert kinds == [(IssueKind.FAILURE, 3)]
+    assert [function.name for function in functions] == ["mail_100%", "thumb"]
+
+
+def test_statuses_and_assignees(world: World, page: Connection, database: Engine) -> None:
+    """Each status is a filter, and is counted whatever is asked for; a mute ends by itself."""
+    ids = _many(world)
+    with database.begin() as connection:
+        issue_states.resolve(connection, [ids["a"]], "ada", now=lambda: (NOON + 100) * otlp.MS)
+        issue_states.mute(connection, [ids["b"]], "ada", until_ms=NOON + 1_000)
+        issue_states.assign(connection, [ids["b"]], "ada", assignee="Grace")
+
+    def found(*statuses: Status, assignee: str = "", now_ms: int = NOON + 500) -> str:
+        wanted = IssueFilter(statuses=statuses, assignee=assignee)
+        rows = list_issues(page, DAY, wanted, now_ms=now_ms)
+        return "".join(sorted(name for name, id in ids.items() if id in {row.id for row in rows}))
+
+    assert found(Status.OPEN, Status.REGRESSED) == "c"
+    assert found(Status.RESOLVED) == "a"
+    assert found(Status.MUTED) == "b"
+    assert found(Status.MUTED, now_ms=NOON + 1_000) == ""
+    assert found(Status.OPEN, now_ms=NOON + 1_000) == "bc"
+    assert (found(assignee="Grace"), found(assignee=NOBODY), found(assignee="Ada")) == ("b", "ac", "")
+    assert assignees(page) == ["Grace"]
+    counts = count_issues(page, DAY, IssueFilter(statuses=[Status.OPEN]), now_ms=NOON + 500)
+    assert counts == {Status.OPEN: 1, Status.REGRESSED: 0, Status.RESOLVED: 1, Status.MUTED: 1}
+    muted = next(row for row in list_issues(page, DAY, now_ms=NOON) if row.id == ids["b"])
+    assert (muted.assignee, muted.until_ms) == ("Grace", NOON + 1_000)
+
+
+def test_what_came_back_wants_attention_first(world: World, page: Connection, database: Engine) -> None:
+    """Before the most frequent."""
+    ids = _many(world)
+    with database.begin() as connection:
+        issue_states.resolve(connection, [ids["a"]], "ada", now=lambda: (NOON + 100) * otlp.MS)
+    assert [row.id for row in list_issues(page, DAY, sort="attention")] == [ids["c"], ids["b"], ids["a"]]
+    page.rollback()
+    thumb = world.function("thumb")
+    world.run(thumb, 200, number=99, issue=world.issue(thumb, "KeyError", "no 50% off", "S3.GetObject"))
+    world.store()
+    rows = list_issues(page, DAY, sort="attention")
+    assert [(row.id, row.status) for row in rows][:2] == [(ids["a"], Status.REGRESSED), (ids["c"], Status.OPEN)]
 
 
 def test_the_list_is_bounded(world: World, page: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +222,7 @@ def test_the_number_of_statements_is_constant(world: World, page: Connection, st
         function = world.function(f"f{at}")
         world.run(function, at, issue=world.issue(function, f"Error{at}"))
     world.store()
-    list_issues(page, DAY, search="Error11")
+    list_issues(page, DAY, IssueFilter(search="Error11"))
     few = len(statements)
     assert len(list_issues(page, DAY)) == 30
 
