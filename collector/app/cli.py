@@ -5,19 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from typing import Any
 
 import click
 
-from collector.app.errors import InvalidSetting, StartError
-from collector.app.settings import Settings, read_settings
-from collector.store.errors import StoreError
-
-BAD_SETTING = 2  # as for a bad option
-CANNOT = 1
+from collector.app.command import CANNOT, database_option, log_to_stderr, settings_of, told
+from collector.app.database_commands import db
+from collector.app.token_commands import tokens
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -28,26 +23,23 @@ def main() -> None:
     """
 
 
-_database_option = click.option(
-    "--database-url",
-    metavar="URL",
-    help="Where everything is stored: sqlite:///PATH or postgresql://…; otherwise CLEW_DATABASE_URL.",
-)
+main.add_command(db)
+main.add_command(tokens)
 
 
 @main.command()
-@click.option("--host", metavar="ADDRESS", help="Address to listen on, of this machine only; otherwise CLEW_HOST.")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on, 0.0.0.0 for all; otherwise CLEW_HOST.")
 @click.option("--port", metavar="PORT", help="Port to listen on, 0 for any free one; otherwise CLEW_PORT, or 4318.")
-@_database_option
+@database_option
 def up(host: str | None, port: str | None, database_url: str | None) -> None:
     """Receive OTLP and show the dashboard, until Ctrl-C.
 
     Brings the database up to date first, making it if there is none. On Ctrl-C (or SIGTERM) requests that have begun
     are finished and stored.
     """
-    with _told():
-        settings = _settings(host=host, port=port, database_url=database_url)
-        _log_to_stderr(settings.log_level)
+    with told():
+        settings = settings_of(host=host, port=port, database_url=database_url)
+        log_to_stderr(settings.log_level)
         # The server's packages take a second to import, which the other commands need not wait for.
         from collector.app.process import running, stop_signals  # noqa: PLC0415
 
@@ -55,6 +47,8 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
         with running(settings) as process:
             grpc = f", for OTLP/gRPC on port {process.grpc_port}," if process.grpc_port is not None else ""
             click.echo(f"Clew {_version()} listens on {process.url}{grpc} and stores in {process.database}")
+            if process.first_token is not None:
+                click.echo(f"Sign in with this dashboard token, which is shown this once: {process.first_token}")
             stopped.wait()
     if not process.drained:
         # A client that never finishes its request holds a thread that Python would wait for or trip over.
@@ -62,50 +56,6 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-
-
-@main.group()
-def db() -> None:
-    """Look after the database."""
-
-
-@db.command("upgrade")
-@_database_option
-def db_upgrade(database_url: str | None) -> None:
-    """Bring the tables up to date, making them if there are none.
-
-    `clew up` does the same as it starts.
-    """
-    with _told():
-        settings = _settings(database_url=database_url)
-        _log_to_stderr(settings.log_level)
-        from collector.app.database import opened  # noqa: PLC0415 - see above
-        from collector.store.engine import describe  # noqa: PLC0415
-        from collector.store.schema import claim, current_revision, head_revision, upgrade  # noqa: PLC0415
-
-        with opened(settings) as engine, claim(engine):
-            before = current_revision(engine)
-            upgrade(engine)
-            done = "is up to date" if before == head_revision() else "was brought up to date"
-            click.echo(f"The database {describe(engine)} {done}: revision {head_revision()}.")
-
-
-@db.command("status")
-@_database_option
-def db_status(database_url: str | None) -> None:
-    """Say which database is used and whether its tables are up to date.
-
-    Exit code 0 if they are, 1 if not.
-    """
-    with _told():
-        settings = _settings(database_url=database_url)
-        from collector.app.database import opened  # noqa: PLC0415 - see above
-        from collector.store.engine import describe  # noqa: PLC0415
-        from collector.store.schema import check, head_revision  # noqa: PLC0415
-
-        with opened(settings, read_only=True) as engine:
-            check(engine)
-            click.echo(f"The database {describe(engine)} is up to date: revision {head_revision()}.")
 
 
 @main.group()
@@ -131,7 +81,7 @@ def layer_build(python: str | None, every: bool, arch: str | None, output: str |
     Holds the tracer and the parts of OpenTelemetry that it needs, as they are installed here. Needs an interpreter of
     that version of Python, to compile for: on PATH, of pyenv or of uv.
     """
-    with _told():
+    with told():
         from collector.app.layer_build import build_layers  # noqa: PLC0415 - see above
 
         for line in build_layers(python, arch, output, every=every, bytecode=not without_bytecode):
@@ -164,7 +114,7 @@ def local_invoke(**options: Any) -> None:
     HANDLER is MODULE.FUNCTION, as Lambda is told it. Prints results on stdout and the function's log on stderr.
     Exit code 0 if every invocation succeeded, 1 if one failed. docs/local.md shows how to try the tracer with it.
     """
-    with _told():
+    with told():
         from collector.app.local import Options, invoke_locally  # noqa: PLC0415 - see above
 
         if not invoke_locally(Options(**options), click.echo, lambda line: click.echo(line, err=True)):
@@ -177,28 +127,5 @@ def version() -> None:
     click.echo(f"Clew {_version()}")
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """What cannot be done is told in one sentence; what nobody expected keeps its traceback."""
-    try:
-        yield
-    except (StartError, StoreError) as error:
-        click.echo(f"clew: {error}", err=True)
-        sys.exit(BAD_SETTING if isinstance(error, InvalidSetting) else CANNOT)
-
-
-def _settings(**options: str | None) -> Settings:
-    return read_settings(**{name: value for name, value in options.items() if value is not None})
-
-
 def _version() -> str:
     return version_of("clew-server")
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if level != "debug":
-        for noisy in ("alembic", "_granian"):  # they tell every step of what they do
-            logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -31,6 +31,7 @@ from collector.receivers.keyring import Keyring
 from collector.receivers.otlp import OtlpReceiver
 from collector.receivers.status import StatusPages
 from collector.store.engine import describe
+from collector.store.retention import Retention
 from collector.store.schema import claim, upgrade
 from collector.store.tokens import Tokens
 from collector.store.writer import Writer
@@ -91,6 +92,9 @@ def running(settings: Settings) -> Iterator[Running]:
         )
         writer.start()
         stack.callback(writer.close)
+        retention = Retention(writing, reading, settings.periods())
+        retention.start()
+        stack.callback(retention.close)
         admission = Admission(max_requests=settings.threads - RESERVED_THREADS, max_bytes=settings.max_queue_bytes)
         counters = Counters()
         exports = Exports(writer, counters=counters, prices=prices)

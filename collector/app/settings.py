@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,9 +12,11 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from collector.app.errors import InvalidSetting
+from collector.store.periods import Periods
 
 PREFIX = "CLEW_"
 MIB = 1024 * 1024
+MOST_DAYS = 36_500
 RESERVED_THREADS = 16  # that ingest never takes, so that pages open however busy it is
 
 
@@ -100,6 +104,42 @@ class Settings(BaseSettings):
         gt=0,
         description="How long a request's body may take to arrive; then 503. Slow ones get half of the threads.",
     )
+    retention_exports_days: float = Field(
+        14.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long requests are kept whole, with payloads, attributes and log lines. 0: for ever.",
+    )
+    retention_rows_days: float = Field(
+        30.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long invocations, calls, transactions and links are kept. 0: for ever.",
+    )
+    retention_minutes_days: float = Field(
+        60.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long sums per minute are kept: charts narrower than an hour a bar. 0: for ever.",
+    )
+    retention_hours_days: float = Field(
+        400.0,
+        ge=0,
+        le=MOST_DAYS,
+        description="How long sums per hour are kept, and functions, resources and issues that nothing is heard of. "
+        "0: for ever.",
+    )
+    retention_errors_days: float | None = Field(
+        None,
+        gt=0,
+        le=MOST_DAYS,
+        description="How long exports and rows of transactions with a failure are kept, where that is longer.",
+    )
+    retention_max_bytes: int | None = Field(
+        None,
+        ge=MIB,
+        description="What the database may take on disk: beyond it the oldest exports go, however young they are.",
+    )
     crash_grace_s: float = Field(
         60.0,
         ge=0,
@@ -119,6 +159,33 @@ class Settings(BaseSettings):
     def _certificate_has_key(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY are set together, or neither")
+        return self
+
+    def periods(self) -> Periods:
+        """How long what is kept."""
+        return Periods(
+            exports=self.retention_exports_days or None,
+            rows=self.retention_rows_days or None,
+            minutes=self.retention_minutes_days or None,
+            hours=self.retention_hours_days or None,
+            errors=self.retention_errors_days or 0.0,
+            max_bytes=self.retention_max_bytes,
+        )
+
+    @model_validator(mode="after")
+    def _what_is_larger_goes_first(self) -> Self:
+        names = ("retention_exports_days", "retention_rows_days", "retention_minutes_days", "retention_hours_days")
+        for shorter, longer in pairwise(names):
+            if (getattr(self, shorter) or inf) > (getattr(self, longer) or inf):
+                raise ValueError(
+                    f"{variable(shorter)} ({getattr(self, shorter):g}) must not exceed "
+                    f"{variable(longer)} ({getattr(self, longer):g})"
+                )
+        if (self.retention_errors_days or 0) > (self.retention_hours_days or inf):
+            raise ValueError(
+                f"{variable('retention_errors_days')} ({self.retention_errors_days:g}) must not exceed "
+                f"{variable('retention_hours_days')} ({self.retention_hours_days:g})"
+            )
         return self
 
     @model_validator(mode="after")

@@ -38,14 +38,14 @@ class Inventory:
     expired_bytes: int  # of the exports among them: what their bodies take
 
 
-def take_inventory(connection: Connection, periods: Periods, now_ns: int) -> Inventory:
-    """Reads a lot: for a command, not for a page that many open."""
+def take_inventory(connection: Connection, periods: Periods, now_ns: int, *, sizes: bool = True) -> Inventory:
+    """Reads a lot: for a command, not for a page that many open. `sizes`: also each table's, which reads all."""
     cutoffs = periods.cutoffs(now_ns)
     expired, size = _expired(connection, cutoffs)
-    sizes = table_sizes(connection)
+    taken = table_sizes(connection) if sizes else {}
     return Inventory(
         disk=disk(connection),
-        sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
+        sizes=dict(sorted(taken.items(), key=lambda item: (-item[1], item[0]))),
         oldest_ns={
             Kind.EXPORTS: oldest_export_ns(connection),
             Kind.ROWS: oldest_row_ns(connection),

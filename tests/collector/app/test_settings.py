@@ -53,6 +53,36 @@ def test_a_bad_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
     assert "geheim" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"retention_exports_days": 31},
+            r"RETENTION_EXPORTS_DAYS \(31\) must not exceed CLEW_RETENTION_ROWS_DAYS \(30\)",
+        ),
+        ({"retention_rows_days": 0}, r"ROWS_DAYS \(0\) must not exceed CLEW_RETENTION_MINUTES_DAYS \(60\)"),
+        ({"retention_errors_days": 500}, r"ERRORS_DAYS \(500\) must not exceed CLEW_RETENTION_HOURS_DAYS \(400\)"),
+    ],
+)
+def test_what_is_larger_is_not_kept_longer(settings: dict[str, int], message: str) -> None:
+    """Sums outlive the rows they were made from, and these the payloads."""
+    with pytest.raises(InvalidSetting, match=message):
+        read_settings(**settings)
+
+
+def test_for_ever() -> None:
+    """0 keeps a kind for ever; what is smaller then has to be kept for ever too."""
+    periods = read_settings(retention_minutes_days=0, retention_hours_days=0, retention_errors_days=1000).periods()
+
+    assert (14, 30, None, None, 1000) == (
+        periods.exports,
+        periods.rows,
+        periods.minutes,
+        periods.hours,
+        periods.errors,
+    )
+
+
 def test_two_settings_that_contradict_each_other() -> None:
     """A body that could never be taken is told with both numbers."""
     with pytest.raises(InvalidSetting, match=r"MAX_BODY_BYTES \(2000\) must not exceed CLEW_MAX_QUEUE_BYTES \(1500\)"):

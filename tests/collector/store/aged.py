@@ -11,18 +11,18 @@ from collector.domain.ids import export_id
 from collector.store import tables
 from collector.store.commit import Seen, write_facts
 from collector.store.stitcher import Stitcher
-from tests.collector.store.facts import START_NS, call, facts, invocation, key
+from tests.collector.store.facts import START_NS, call, facts, function, invocation, key
 
 DAY_MS = 86_400_000
 DAY_NS = DAY_MS * 1_000_000
-NOW_NS = START_NS + 100 * DAY_NS
+NOW_NS = START_NS
 
 
 def aged(
     number: int, days: float, *, failed: bool = False, produces: str = "", consumes: str = "", body: bytes | None = None
 ) -> Facts:
     """One export of so many days ago: an invocation with a call, and keys if they have names."""
-    start_ms = round((100 - days) * DAY_MS)
+    start_ms = -round(days * DAY_MS)
     result = Result.ERROR if failed else Result.OK
     keys = [key(produces, Side.PRODUCED, number, start_ms=start_ms)] if produces else []
     keys += [key(consumes, Side.CONSUMED, number, start_ms=start_ms)] if consumes else []
@@ -32,8 +32,10 @@ def aged(
         keys=keys,
         body=body,
     )
-    made.export = made.export._replace(id=export_id(START_NS + start_ms * 1_000_000, made.export.body))
-    made.tags = []
+    started_ms = START_NS // 1_000_000 + start_ms
+    id = export_id(started_ms * 1_000_000, made.export.body)
+    made.export = made.export._replace(id=id, received_ms=started_ms)
+    made.functions = [function(seen_ms=started_ms)]
     return made
 
 

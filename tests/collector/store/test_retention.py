@@ -355,7 +355,7 @@ def test_a_day_that_the_default_holds_already(postgresql_database: Engine) -> No
 
 
 def test_periods() -> None:
-    """Failed transactions are never kept shorter than others, and 0 days is nothing kept, not for ever."""
+    """Failed transactions are never kept shorter than others."""
     cutoffs = Periods(exports=10, rows=20, errors=15).cutoffs(NOW_NS)
     assert (NOW_NS - 15 * DAY_NS, NOW_NS - 20 * DAY_NS) == (cutoffs.failed_exports_ns, cutoffs.failed_rows_ns)
     assert 0 == Periods(exports=None).cutoffs(NOW_NS).failed_exports_ns

@@ -1,0 +1,85 @@
+"""`clew db`: looking after the database."""
+
+from __future__ import annotations
+
+import click
+
+from collector.app.command import database_option, log_to_stderr, settings_of, told
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("upgrade")
+@database_option
+def upgrade_command(database_url: str | None) -> None:
+    """Bring the tables up to date, making them if there are none.
+
+    `clew up` does the same as it starts.
+    """
+    with told():
+        settings = settings_of(database_url=database_url)
+        log_to_stderr(settings.log_level)
+        # These packages take time to import, which other commands need not wait for.
+        from collector.app.database import opened  # noqa: PLC0415
+        from collector.store.engine import describe  # noqa: PLC0415
+        from collector.store.schema import claim, current_revision, head_revision, upgrade  # noqa: PLC0415
+
+        with opened(settings) as engine, claim(engine):
+            before = current_revision(engine)
+            upgrade(engine)
+            done = "is up to date" if before == head_revision() else "was brought up to date"
+            click.echo(f"The database {describe(engine)} {done}: revision {head_revision()}.")
+
+
+@db.command("status")
+@click.option("--tables", is_flag=True, help="Also each table's size; this reads the whole of a SQLite file.")
+@database_option
+def status_command(database_url: str | None, *, tables: bool) -> None:
+    """Say which database is used and whether its tables are up to date.
+
+    With --tables also how large each of them is, how far back it goes, and what retention will take next. Exit code 0
+    if the tables are up to date, 1 if not.
+    """
+    with told():
+        settings = settings_of(database_url=database_url)
+        from collector.app.database import opened  # noqa: PLC0415 - see above
+        from collector.app.database_report import status_lines  # noqa: PLC0415
+        from collector.store.engine import describe  # noqa: PLC0415
+        from collector.store.schema import check, head_revision  # noqa: PLC0415
+
+        with opened(settings, read_only=True) as engine:
+            check(engine)
+            click.echo(f"The database {describe(engine)} is up to date: revision {head_revision()}.")
+            if tables:
+                for line in status_lines(engine, settings.periods()):
+                    click.echo(line)
+
+
+@db.command("prune")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted for its age, and delete nothing.")
+@database_option
+def prune_command(database_url: str | None, *, dry_run: bool) -> None:
+    """Delete at once what is older than the settings say, and give the space back.
+
+    `clew up` does so all the time, a little at a time; this is for after a period was made shorter. It may run beside
+    `clew up`.
+    """
+    with told():
+        settings = settings_of(database_url=database_url)
+        log_to_stderr(settings.log_level)
+        from collector.app.database import opened  # noqa: PLC0415 - see above
+        from collector.app.database_report import prune, prune_preview  # noqa: PLC0415
+        from collector.store.schema import check  # noqa: PLC0415
+
+        with opened(settings, read_only=True) as reader:
+            check(reader)
+            if dry_run:
+                lines = list(prune_preview(reader, settings.periods()))
+            else:
+                with opened(settings) as engine:
+                    lines = list(prune(engine, reader, settings.periods()))
+            for line in lines:
+                click.echo(line)
