@@ -163,11 +163,11 @@ class Deliverer:
             receipt = deliver(claim.kind, values, envelope, self._networks)
         except DeliveryError as error:
             self._settle(claim, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # A fault of ours in one message must neither stop the others nor be tried for a day.
             # Its own text could hold a secret, and is not logged.
             where = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("A message to %s could not be made: %s\n%s", claim.name, type(error).__name__, where)
+            logger.error("A message to %s could not be made: %s\n%s", claim.name, type(error).__name__, where)  # noqa: TRY400
             self._settle(claim, Refused(f"The message could not be made: {type(error).__name__}."))
         else:
             with self._engine.begin() as connection:

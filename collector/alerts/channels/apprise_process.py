@@ -15,7 +15,7 @@ from typing import Any
 from collector.alerts.networks import SETTING, Networks
 
 _CONNECTING = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
-_RUNNING = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.")
+_RUNNING = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.", "syslog.")
 
 
 class _Stopped(Exception):
@@ -70,7 +70,7 @@ def _guard(networks: Networks, blocked: list[str]) -> None:
                 blocked.append(f"It leads to {where}, which channels may not reach unless {SETTING} names it.")
                 raise _Stopped
         elif event.startswith(_RUNNING):
-            blocked.append("It would run a program on this machine, which channels may not do.")
+            blocked.append("It would run something on this machine, which channels may not do.")
             raise _Stopped
 
     sys.addaudithook(hook)
