@@ -31,7 +31,7 @@ from collector.domain.facts import (
 from collector.domain.failures import MEMORY_TYPE, TIMEOUT_TYPE, Failure, crashed, out_of_memory, timed_out
 from collector.domain.ids import hash63, span_number
 from collector.domain.issues import Frame
-from collector.domain.prices import PriceTable
+from collector.domain.prices import PriceTable, pays_restores
 from collector.domain.reports import SLACK_NS
 
 _CRASHES = ("Runtime.Exit", "Runtime.OutOfMemory", "Sandbox.", "Extension.")
@@ -107,6 +107,7 @@ def stand_in(attempt: Attempt, function: Function, *, prices: PriceTable) -> Sta
         initialization = Initialization.ON_DEMAND
     elif report.restore_ns is not None:
         initialization = Initialization.SNAP_START
+    restored = initialization is Initialization.SNAP_START and pays_restores(function.runtime) is True
     row = Invocation(
         started_ns=attempt.started_ns,
         span_id=span_number(digest),
@@ -128,6 +129,7 @@ def stand_in(attempt: Attempt, function: Function, *, prices: PriceTable) -> Sta
             memory_mb=report.memory_mb,
             region=function.region,
             architecture=report.architecture,
+            restored=restored,
         ),
         trigger="",
         trigger_resource_id=None,
@@ -138,6 +140,7 @@ def stand_in(attempt: Attempt, function: Function, *, prices: PriceTable) -> Sta
         restore_ns=report.restore_ns,
         reported_ns=report.duration_ns or 0,
         architecture=report.architecture,
+        restored=restored,
     )
     return StandIn(row, failure)
 

@@ -134,7 +134,10 @@ class PriceTable:
         return regional.cost(billed_ms, memory_mb, architecture, capacity, ephemeral_mb, restored=restored)
 
     def _period(self, started_ns: int) -> Period | None:
-        return next((period for period in self.periods if started_ns >= period.from_ns), None)
+        for period in self.periods:
+            if started_ns >= period.from_ns:
+                return period
+        return None
 
 
 def pays_restores(runtime: str | None) -> bool | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
-from collector.domain.facts import FAILED, Age, Call, Direction, Invocation, Occurrence, Result
+from collector.domain.facts import FAILED, Age, Call, Direction, Invocation, Occurrence, Result, Tag
 from collector.domain.histogram import bucket_of
 
 MINUTE_S, HOUR_S = RESOLUTIONS = (60, 3600)
@@ -33,6 +33,7 @@ _CALLS, _TRIGGERS = int(Direction.CALLS), int(Direction.TRIGGERS)  # a member of
 FunctionKey = tuple[int, int, int]  # function, resolution, start_s
 EdgeKey = tuple[int, int, int, int, int]  # function, resource, direction, resolution, start_s
 IssueKey = tuple[int, int, int]  # issue, resolution, start_s
+TagKey = tuple[str, str, int, int, int]  # key, value, function, resolution, start_s
 AgeKey = tuple[int, int, int, int]  # resolution, start_s, function, resource
 
 
@@ -100,6 +101,24 @@ class IssueSum:
 
 
 @dataclass(slots=True)
+class TagSum:
+    invocations: int = 0
+    errors: int = 0
+    cost_pd: int = 0
+    unpriced: int = 0
+    calls_cost_pd: int = 0
+    unpriced_calls: int = 0
+
+    def add(self, other: TagSum) -> None:
+        self.invocations += other.invocations
+        self.errors += other.errors
+        self.cost_pd += other.cost_pd
+        self.unpriced += other.unpriced
+        self.calls_cost_pd += other.calls_cost_pd
+        self.unpriced_calls += other.unpriced_calls
+
+
+@dataclass(slots=True)
 class Rollups:
     """Sums to add to what the tables hold. `weight` -1 takes back what a replaced row had added.
 
@@ -111,6 +130,7 @@ class Rollups:
     _functions: dict[tuple[int, int], FunctionSum] = field(default_factory=dict)
     _edges: dict[tuple[int, int, int, int], EdgeSum] = field(default_factory=dict)
     _issues: dict[tuple[int, int], IssueSum] = field(default_factory=dict)
+    _tags: dict[tuple[str, str, int, int], TagSum] = field(default_factory=dict)
     _ages: dict[tuple[int, int, int], int] = field(default_factory=dict)  # by function, resource and minute
     lessened_issues: set[int] = field(default_factory=set)  # that lost occurrences
 
@@ -131,6 +151,10 @@ class Rollups:
     @property
     def edges(self) -> dict[EdgeKey, EdgeSum]:
         return _with_hours(self._edges, EdgeSum)
+
+    @property
+    def tags(self) -> dict[TagKey, TagSum]:
+        return _with_hours(self._tags, TagSum)
 
     @property
     def issues(self) -> dict[IssueKey, IssueSum]:
@@ -213,6 +237,21 @@ class Rollups:
             total = self._issues[key] = IssueSum()
         total.occurrences += weight
         total.cost_pd += weight * cost_pd
+
+    def add_tag(self, tag: Tag, row: Invocation, weight: int = 1) -> None:
+        """Adds the invocation that has the tag."""
+        if row.result == Result.RUNNING:
+            return
+        key = (tag.key, tag.value, tag.function_id, tag.started_ns // _MINUTE_NS)
+        total = self._tags.get(key)
+        if total is None:
+            total = self._tags[key] = TagSum()
+        total.invocations += weight
+        total.errors += weight * (row.result in FAILED)
+        total.cost_pd += weight * (row.cost_pd or 0)
+        total.unpriced += weight * (row.cost_pd is None)
+        total.calls_cost_pd += weight * row.calls_cost_pd
+        total.unpriced_calls += weight * row.unpriced_calls
 
     def _function(self, key: tuple[int, int]) -> FunctionSum:
         total = self._functions.get(key)

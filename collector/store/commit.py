@@ -19,6 +19,7 @@ from collector.store.outcomes import change_outcomes
 from collector.store.platform_reports import join_reports
 from collector.store.rollup_rows import write_rollups
 from collector.store.statements import Conflict, delete_by_key, larger, smaller, update, write, write_new
+from collector.store.tag_rows import count_tags, tags_of
 
 T = TypeVar("T", Invocation, Call)
 
@@ -151,6 +152,7 @@ def _write_invocations(
     _write_calls(connection, group, rollups)
     if replaced:
         take_back(connection, replaced, rollups)
+        count_tags(tags_of(connection, replaced), replaced, rollups, -1)
         for table in (tables.invocation_tags, tables.unfinished):
             delete_by_key(connection, table, replaced.keys(), ("started_ns", "span_id"))
     # A span may come several times in one group: only what is said beside the version that is stored counts.
@@ -160,11 +162,9 @@ def _write_invocations(
         if facts.occurrences or facts.tags or facts.unfinished
     ]
     write_issues(connection, own, current, rollups)
-    write(
-        connection,
-        tables.invocation_tags,
-        {row[:3]: row for facts, keys in own for row in facts.tags if row[:2] in keys}.values(),
-    )
+    tags = {row[:3]: row for facts, keys in own for row in facts.tags if row[:2] in keys}.values()
+    write(connection, tables.invocation_tags, tags)
+    count_tags(tags, current, rollups)
     open_ones = {row[:2]: row for facts, keys in own for row in facts.unfinished if row[:2] in keys}
     write(connection, tables.unfinished, open_ones.values(), _UNFINISHED)
     logged = join_logs(

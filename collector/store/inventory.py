@@ -19,6 +19,7 @@ ROLLUPS = (
     tables.function_stats,
     tables.flow_stats,
     tables.issue_stats,
+    tables.tag_stats,
 )
 _exports, _transactions, _memberships = tables.exports.c, tables.transactions.c, tables.memberships.c
 _FAILED_TRACES = (

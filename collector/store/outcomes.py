@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -16,6 +16,7 @@ from collector.domain.rollups import Rollups
 from collector.store import tables
 from collector.store.issue_rows import SpanKey, delete_occurrences, occurrences_of, upsert_issues
 from collector.store.statements import select_by_key, update, write
+from collector.store.tag_rows import count_tags, tags_of
 
 _INVOCATION_COLUMNS = ", ".join(Invocation._fields)
 _CALL_COLUMNS = ", ".join(Call._fields)
@@ -53,9 +54,18 @@ def change_outcomes(connection: Connection, changes: Sequence[Change], rollups: 
     for old, verdict in different:
         rollups.add_invocation(old, -1)
         rollups.add_invocation(verdict.row)
+    _change_tags(connection, different, rollups)
     _change_issues(connection, changes, rollups)
     _change_calls(connection, different, rollups)
     return {change.old.trace_id for change in different}
+
+
+def _change_tags(connection: Connection, changes: Collection[Change], rollups: Rollups) -> None:
+    if changes:
+        old = {(change.old.started_ns, change.old.span_id): change.old for change in changes}
+        tags = tags_of(connection, old)
+        count_tags(tags, old, rollups, -1)
+        count_tags(tags, {key: verdict.row for key, (_, verdict) in zip(old, changes, strict=True)}, rollups)
 
 
 def _change_issues(connection: Connection, changes: Iterable[Change], rollups: Rollups) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from collector.domain.rollups import MINUTE_S, Rollups
 from collector.store import alert_tables, tables
 from collector.store.statements import Conflict, adding, larger, write
+from collector.store.tag_rows import write_tag_stats
 
 _FUNCTION_STATS = Conflict(
     (
@@ -42,6 +43,7 @@ LATEST_S = 86_400
 def write_rollups(connection: Connection, rollups: Rollups) -> None:
     """Adds the sums to the rollup tables."""
     functions, edges = rollups.functions, rollups.edges
+    write_tag_stats(connection, rollups)
     write(
         connection,
         tables.function_stats,

@@ -43,6 +43,7 @@ from collector.store.rollup_tables import (
     issue_stats,
     metadata,
 )
+from collector.store.tag_tables import tag_stats
 from collector.store.token_tables import secret_keys, tokens
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "resources",
     "secret_keys",
     "stitch_queue",
+    "tag_stats",
     "tokens",
     "trace_exports",
     "transactions",
