@@ -140,6 +140,20 @@ class Settings(BaseSettings):
         ge=MIB,
         description="What the database may take on disk: beyond it the oldest exports go, however young they are.",
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+[^\s?#]*$",
+        description="Where people read Clew, for the links in alerts; otherwise the address that it listens on.",
+    )
+    secret_key: str | None = Field(
+        None,
+        min_length=32,
+        description="Encrypts the keys of channels (`clew channels new-key`); otherwise a file beside the SQLite database.",
+    )
+    alert_networks: str | None = Field(
+        None,
+        description="Internal addresses that channels may reach: `10.1.0.0/16,127.0.0.1`. Otherwise only public ones.",
+    )
     crash_grace_s: float = Field(
         60.0,
         ge=0,
