@@ -95,8 +95,11 @@ def _stored(database_url: str | None) -> Iterator[Tokens]:
     from collector.store.schema import check  # noqa: PLC0415
     from collector.store.tokens import TokenError, Tokens  # noqa: PLC0415
 
-    with told(), opened(settings_of(database_url=database_url)) as engine:
-        check(engine)
+    with told():
+        settings = settings_of(database_url=database_url)
+        with opened(settings, read_only=True) as engine:  # which makes no database
+            check(engine)
+    with told(), opened(settings) as engine:
         try:
             yield Tokens(engine)
         except TokenError as error:

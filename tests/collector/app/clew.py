@@ -50,9 +50,9 @@ def clew(*arguments: str, bound_by_permissions: bool = False, **settings: object
 
 class Clew:
     """A running `clew up` on a free port, with a SQLite file or the database of a URL; leaving the block stops it as
-    Ctrl-C does."""
+    Ctrl-C does. `address` is the one that it says it listens on."""
 
-    def __init__(self, database: Path | str, **settings: object) -> None:
+    def __init__(self, database: Path | str, *, address: str = "127.0.0.1", **settings: object) -> None:
         url = database if isinstance(database, str) else f"sqlite:///{database}"
         self._process = subprocess.Popen(
             command("up"),
@@ -63,7 +63,7 @@ class Clew:
         )
         assert self._process.stdout is not None
         self.banner = self._process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", self.banner)
+        found = re.search(rf"https?://{re.escape(address)}:(\d+)", self.banner)
         if found is None:
             self.kill()
             raise AssertionError(f"clew did not start: {self._process.communicate()[1]}")
