@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from uuid import uuid4
 
 import sqlalchemy.exc
@@ -64,6 +64,7 @@ class Deliverer:
         self._changed = threading.Event()
         self._closing = False
         self._free = threading.Semaphore(AT_ONCE)
+        self._sending: set[Future[None]] = set()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="clew-delivery")
         self._thread = threading.Thread(target=self._run, name="clew-deliverer", daemon=True)
         self._clean_due = 0.0
@@ -75,13 +76,16 @@ class Deliverer:
         """Something was added to the outbox: it need not wait for the next look."""
         self._changed.set()
 
-    def close(self) -> None:
-        """Begins nothing more and waits for what is on its way, which is half a minute at most."""
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Begins nothing more and waits for what is on its way. Returns whether all of it ended in time: what did not
+        is sent again by whoever is next."""
         self._closing = True
         self._changed.set()
         if self._thread.ident is not None:
-            self._thread.join()
-        self._pool.shutdown()
+            self._thread.join(timeout_s)
+        _, unfinished = wait(set(self._sending), timeout_s)
+        self._pool.shutdown(wait=not unfinished, cancel_futures=True)
+        return not unfinished
 
     def run_pass(self) -> int:
         """Sends one message for each channel that has one due, in this thread. Returns how many. For tests and the
@@ -130,10 +134,13 @@ class Deliverer:
                     self._free.release()
             if claim is None:
                 return
-            self._pool.submit(self._send, claim).add_done_callback(self._done)
+            future = self._pool.submit(self._send, claim)
+            self._sending.add(future)
+            future.add_done_callback(self._done)
 
     def _done(self, future: Future[None]) -> None:
         self._free.release()
+        self._sending.discard(future)
         if (error := future.exception()) is not None:
             _log("what came of a delivery could not be stored; it will be sent again", error)
         self._changed.set()  # the channel is free again

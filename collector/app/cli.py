@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from collector.app.channel_commands import channels
 from collector.app.command import CANNOT, database_option, log_to_stderr, settings_of, told
 from collector.app.database_commands import db
 from collector.app.token_commands import tokens
@@ -25,6 +26,7 @@ def main() -> None:
 
 main.add_command(db)
 main.add_command(tokens)
+main.add_command(channels)
 
 
 @main.command()

@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     secret_key: str | None = Field(
         None,
         min_length=32,
-        description="Encrypts the keys of channels (`clew channels new-key`); otherwise a file beside the SQLite database.",
+        description="Encrypts keys of channels (`clew channels new-key`); otherwise a file beside the SQLite database.",
     )
     alert_networks: str | None = Field(
         None,

@@ -6,14 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
 from collector.alerts.channels.kinds import KINDS, Field
 from collector.alerts.message import Message
 from collector.alerts.networks import Networks
 from collector.alerts.outcomes import Receipt, Refused, Ticket, TryAgain
-from collector.alerts.wire import Wire
+
+if TYPE_CHECKING:
+    from collector.alerts.wire import Wire
 
 Values = Mapping[str, str]  # of a kind's fields, secrets included; those that are not given are absent
 MAX_VALUE = 4_096
@@ -79,6 +81,8 @@ class Sender(Protocol):
 
 def deliver(kind: str, values: Values, envelope: Envelope, networks: Networks) -> Receipt:
     """Sends it. Raises a DeliveryError whose text holds none of the channel's secrets."""
+    from collector.alerts.wire import Wire  # noqa: PLC0415  # 17 MB that only sending needs
+
     try:
         with Wire(networks) as wire:
             return _sender(kind).send(values, envelope, wire)
