@@ -21,9 +21,11 @@ class Allowance:
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until something may pass; 0: now."""
-        self._level = min(self._level + (now_s - self._at_s) * self._rate, self._rate * BURST_S)
+        rate = self._rate
+        level = self._level + (now_s - self._at_s) * rate
+        self._level = level if level < rate * BURST_S else rate * BURST_S
         self._at_s = now_s
-        return max(0.0, (_LEAST - self._level) / self._rate)
+        return 0.0 if level >= _LEAST else (_LEAST - level) / rate
 
     def spend(self, amount: int) -> None:
         self._level -= amount

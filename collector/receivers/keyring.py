@@ -1,4 +1,5 @@
-"""The tokens in use, in memory: checking one costs an export 1 µs, and no question to the database.
+"""The tokens in use, in memory: checking one costs an export 3 to 5 µs, 1 of them SHA-256's, and no question to the
+database.
 
 Every process asks the database every two seconds which tokens are good, so a token that is revoked anywhere is refused
 everywhere within seconds. One that was just made is asked for at once. While the database cannot be asked, what was
@@ -110,7 +111,8 @@ class Key:
 
     def _wait_s(self) -> float:
         now = self._clock_s()
-        return max(rate.wait_s(now) for rate in (self._request_rate, self._byte_rate) if rate is not None)
+        requests = self._request_rate.wait_s(now) if self._request_rate is not None else 0.0
+        return max(requests, self._byte_rate.wait_s(now)) if self._byte_rate is not None else requests
 
     def _allowed(self) -> str:
         limits = self.token.limits
