@@ -83,3 +83,26 @@ def prune_command(database_url: str | None, *, dry_run: bool) -> None:
                     lines = list(prune(engine, reader, settings.periods()))
             for line in lines:
                 click.echo(line)
+
+
+@db.command("copy")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy_command(source: str, target: str) -> None:
+    """Copy everything from one database to another, such as from SQLite to PostgreSQL.
+
+    FROM and TO are URLs, as for --database-url. No collector may be running on either. TO is made up to date and must
+    hold nothing yet. Afterwards both are read again and compared; a copy that fails or is interrupted leaves nothing.
+    """
+    with told():
+        log_to_stderr(settings_of().log_level)
+        from collector.store.copying import copy  # noqa: PLC0415 - see above
+        from collector.store.engine import describe, disposing, open_engine  # noqa: PLC0415
+        from collector.store.schema import check, claim, upgrade  # noqa: PLC0415
+
+        with disposing(open_engine(source, read_only=True)) as reading:
+            check(reading)
+            with disposing(open_engine(target)) as writing, claim(reading), claim(writing):
+                upgrade(writing)
+                count = copy(reading, writing, lambda name, rows: click.echo(f"  {name:20} {rows:>12,}"))
+                click.echo(f"{count:,} rows were copied to {describe(writing)}, read again and found the same.")

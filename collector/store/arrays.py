@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
-from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, SmallInteger, Text
+from sqlalchemy import BigInteger, Boolean, Float, Integer, LargeBinary, SmallInteger, Text
 from sqlalchemy.types import TypeEngine
 
 _NULL = struct.pack(">i", -1)
@@ -62,6 +62,10 @@ class Smallints(_Numbers):
     element_oid, array_oid, letter = 21, 1005, "h"
 
 
+class Doubles(_Numbers):
+    element_oid, array_oid, letter = 701, 1022, "d"
+
+
 class Booleans(_Numbers):
     element_oid, array_oid, letter = 16, 1000, "?"
 
@@ -86,6 +90,7 @@ _KINDS: dict[type[TypeEngine[Any]], type[Array]] = {
     Integer: Integers,
     SmallInteger: Smallints,
     Boolean: Booleans,
+    Float: Doubles,
     LargeBinary: Bytes,
     Text: Texts,
 }

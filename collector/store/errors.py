@@ -8,6 +8,8 @@
     ├── DatabaseLocked      another process holds the write lock
     ├── DatabaseInUse       another collector works on this file
     ├── DatabaseFull        no space left
+    ├── NotEmpty            the target of a copy holds something
+    ├── CopyFailed          the target of a copy did not hold what was copied
     ├── CannotConnect       the database server does not answer or refuses
     ├── NotADatabase        another program's file, or a damaged one
     ├── WrongVersion
@@ -53,6 +55,14 @@ class DatabaseInUse(StoreError):
 
 
 class DatabaseFull(StoreError):
+    pass
+
+
+class NotEmpty(StoreError):
+    pass
+
+
+class CopyFailed(StoreError):
     pass
 
 

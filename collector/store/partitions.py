@@ -23,6 +23,7 @@ from collector.store.errors import StoreError
 from collector.store.periods import DAY_S, NS
 
 AHEAD = 2  # days that have partitions before they begin
+MOST_DAYS = 400  # that a copy makes partitions for
 LOCK_WAIT_MS = 500  # commits wait behind whoever waits for the table, so nobody waits long
 
 _NAME = re.compile(r"exports_(\d{8})")
@@ -75,6 +76,13 @@ def make_ahead(engine: Engine, now_ns: int) -> None:
             _make(engine, start_ns)
 
 
+def make(connection: Connection, first_ns: int, last_ns: int) -> None:
+    """Makes the partitions of all days from the first to the last; of very many, of the last MOST_DAYS."""
+    last = last_ns // (DAY_S * NS)
+    for day in range(max(first_ns // (DAY_S * NS), last - MOST_DAYS + 1), last + 1):
+        connection.exec_driver_sql(_creation(day * DAY_S * NS))
+
+
 def drop(connection: Connection, partition: Partition) -> None:
     """Raises DatabaseLocked where somebody else works on the table for longer than LOCK_WAIT_MS."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
@@ -82,13 +90,21 @@ def drop(connection: Connection, partition: Partition) -> None:
 
 
 def _make(engine: Engine, start_ns: int) -> None:
-    name = f"exports_{datetime.fromtimestamp(start_ns // NS, UTC):%Y%m%d}"
-    start, end = first_id(start_ns).hex(), first_id(start_ns + DAY_S * NS).hex()
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
-            connection.exec_driver_sql(
-                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF exports FOR VALUES FROM ('\\x{start}') TO ('\\x{end}')"
-            )
+            connection.exec_driver_sql(_creation(start_ns))
     except (DBAPIError, StoreError) as error:
-        logger.info("no partition %s yet: %s", name, str(error).partition("\n")[0])
+        logger.info("no partition of exports for %s yet: %s", _day(start_ns), str(error).partition("\n")[0])
+
+
+def _creation(start_ns: int) -> str:
+    start, end = first_id(start_ns).hex(), first_id(start_ns + DAY_S * NS).hex()
+    return (
+        f"CREATE TABLE IF NOT EXISTS exports_{_day(start_ns)} PARTITION OF exports "
+        f"FOR VALUES FROM ('\\x{start}') TO ('\\x{end}')"
+    )
+
+
+def _day(start_ns: int) -> str:
+    return f"{datetime.fromtimestamp(start_ns // NS, UTC):%Y%m%d}"
