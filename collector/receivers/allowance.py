@@ -23,7 +23,7 @@ class Allowance:
         """Seconds until something may pass; 0: now."""
         rate = self._rate
         level = self._level + (now_s - self._at_s) * rate
-        self._level = level if level < rate * BURST_S else rate * BURST_S
+        self._level = min(level, rate * BURST_S)
         self._at_s = now_s
         return 0.0 if level >= _LEAST else (_LEAST - level) / rate
 
