@@ -92,11 +92,16 @@ FAILURES = frozenset({IssueKind.FAILURE, IssueKind.TIMEOUT, IssueKind.OUT_OF_MEM
 
 class Side(IntEnum):
     """Whether a span set something off (PRODUCED), was set off by it (CONSUMED), or by the result of what was
-    (RESULT)."""
+    (RESULT).
+
+    SHARED is CONSUMED by one of several that belong together whether or not a producer is known: the attempts of a
+    request, the runs of a durable execution, the steps of an execution of Step Functions.
+    """
 
     PRODUCED = 0
     CONSUMED = 1
     RESULT = 2
+    SHARED = 3
 
 
 class Direction(IntEnum):
@@ -285,9 +290,12 @@ class Link(NamedTuple):
     """Something in the consumer's trace was set off by something in the producer's."""
 
     consumer_trace_id: bytes
+    key: int  # the link key that both had; 0: the consumer's span itself named the producer's
     producer_trace_id: bytes
     consumer_span_id: int
     producer_span_id: int
+    consumer_started_ns: int
+    producer_started_ns: int  # 0: not known
 
 
 class Age(NamedTuple):

@@ -29,7 +29,7 @@ from collector.domain.facts import (
 from collector.domain.failures import call_error, describe_failure, open_call, result_of
 from collector.domain.functions import describe_function, is_lambda
 from collector.domain.ids import hash63, span_number
-from collector.domain.links import RESULT, is_pointer
+from collector.domain.links import REQUEST, RESULT, SHARED, is_pointer
 from collector.domain.prices import PriceTable, pays_restores
 from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
@@ -271,7 +271,7 @@ def _read_invocation(
     if result is Result.RUNNING:
         facts.unfinished.append(_unfinished(item, function))
     if request_id is not None and function.kind == "lambda":
-        facts.link_keys.append(_link_key(f"lambda:{request_id}", item, Side.CONSUMED))
+        facts.link_keys.append(_link_key(f"{REQUEST}{request_id}", item, Side.CONSUMED))
     _read_link_keys(facts, item, Side.CONSUMED)
     if result in FAILED:
         issue = describe_failure(item, result).issue(function.id, item.started_ns)
@@ -333,7 +333,15 @@ def _read_span_links(facts: Facts, item: SpanFacts, invocation: SpanFacts) -> No
     """Links of the invocation's span or of a step of it, such as the CONSUMER span of a message: both tell what set
     the invocation off."""
     found = [
-        Link(invocation.trace_id, link.trace_id, invocation.number, span_number(link.span_id))
+        Link(
+            invocation.trace_id,
+            0,
+            link.trace_id,
+            invocation.number,
+            span_number(link.span_id),
+            invocation.started_ns,
+            0,
+        )
         for link in item.span.links
         if len(link.trace_id) == 16 and len(link.span_id) == 8 and any(link.trace_id) and any(link.span_id)
         if link.trace_id != invocation.trace_id
@@ -359,5 +367,7 @@ def _room(facts: Facts) -> int:
 def _link_key(key: str, item: SpanFacts, side: Side) -> LinkKey:
     if side is Side.CONSUMED and key.startswith(RESULT):
         # The invocation has the key of its request already: it need not have another one for its result.
-        key, side = f"lambda:{key.removeprefix(RESULT)}", Side.RESULT
+        key, side = f"{REQUEST}{key.removeprefix(RESULT)}", Side.RESULT
+    elif side is Side.CONSUMED and key.startswith(SHARED):
+        side = Side.SHARED
     return LinkKey(hash63("link", key), side, item.started_ns, item.number, item.trace_id, is_pointer(key))

@@ -60,7 +60,7 @@ class StandIn(NamedTuple):
     @property
     def link_keys(self) -> list[LinkKey]:
         row = self.row
-        names = ((f"lambda:{row.request_id}", Side.CONSUMED), (f"lambda-result:{row.request_id}", Side.PRODUCED))
+        names = ((f"lambda:{row.request_id}", Side.SHARED), (f"lambda-result:{row.request_id}", Side.PRODUCED))
         return [
             LinkKey(hash63("link", name), side, row.started_ns, row.span_id, row.trace_id, pointer=False)
             for name, side in names

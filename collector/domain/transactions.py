@@ -2,76 +2,58 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 Trace = bytes
+# A trace may be in so many transactions; what more set off is the entry of one of its own. Without a bound, a batch of
+# 10,000 messages and all that follows it would each be in 10,000 transactions.
+MAX_ENTRIES = 100
+MAX_LINKS_IN = 2_000  # links that may lead to a trace before it is taken for such a batch without a look at each
 
 
-def entries(
-    traces: Collection[Trace],
-    parents: Mapping[Trace, Collection[Trace]],
-    known: Mapping[Trace, Collection[Trace]],
-    started_ns: Mapping[Trace, int],
-) -> dict[Trace, frozenset[Trace]]:
-    """For each of `traces` the entry traces from which links lead to it; an entry is its own.
+class Place(NamedTuple):
+    """Where a trace stands."""
 
-    `parents` holds every producer of every trace in `traces`. Those outside `traces` are in `known` with their own
-    entries. Where links run in a circle that nothing outside set off, the circle's earliest trace is its entry
-    (`started_ns`; of equals the smaller id), so that nothing is without a transaction.
+    begun_ns: int  # when its earliest invocation started; 0: none is known
+    entries: frozenset[Trace]
+
+
+class Incoming(NamedTuple):
+    """A link that leads to a trace."""
+
+    producer: Trace
+    consumer_started_ns: int
+
+
+def unplaced(trace: Trace) -> Place:
+    """What holds of a trace of which nothing is known: it may turn out to be an entry."""
+    return Place(0, frozenset((trace,)))
+
+
+def leads(link: Incoming, trace: Trace, begun_ns: Mapping[Trace, int], behind: Iterable[Trace] | None) -> bool:
+    """Whether the link tells what set the trace off. `behind` are the traces from which links lead to the producer;
+    None where they are too many to look at.
+
+    What began earlier sets off what began later. So links that run in a circle (a callback into the trace that asked
+    for it) have an entry: the trace that began first. Where a trace's very first invocation was set off by what began
+    after it, a clock is wrong. That is forgiven if all that set off the producer began before the trace: then still
+    no circle is closed.
     """
-    found: dict[Trace, frozenset[Trace]] = {}
-    missing: dict[Trace, int] = {}  # how many of a trace's parents are in `traces` and not in `found` yet
-    children: defaultdict[Trace, list[Trace]] = defaultdict(list)
-    inside = frozenset(traces)
-    for trace in inside:
-        own = {parent for parent in parents.get(trace, ()) if parent in inside}
-        missing[trace] = len(own)
-        for parent in own:
-            children[parent].append(trace)
-    ready = [trace for trace, count in missing.items() if not count]
-    for trace in ready:  # it grows while it is walked
-        found[trace] = _reached((trace,), parents, known, found) or frozenset((trace,))
-        for child in children.get(trace, ()):
-            missing[child] -= 1
-            if not missing[child]:
-                ready.append(child)
-    if len(found) < len(inside):
-        _resolve_circles(inside - found.keys(), parents, known, started_ns, found)
-    return found
+    if rank(link.producer, begun_ns) < rank(trace, begun_ns):
+        return True
+    if behind is None or link.consumer_started_ns != begun_ns.get(trace, 0):
+        return False
+    return all(rank(other, begun_ns) < rank(trace, begun_ns) for other in behind)
 
 
-def _reached(
-    members: Collection[Trace],
-    parents: Mapping[Trace, Collection[Trace]],
-    known: Mapping[Trace, Collection[Trace]],
-    found: Mapping[Trace, Collection[Trace]],
-) -> frozenset[Trace]:
-    """The entries of all parents of these traces, but for those among them."""
-    outside = {parent for trace in members for parent in parents.get(trace, ()) if parent not in members}
-    return frozenset(
-        entry for parent in outside for entry in (found[parent] if parent in found else known.get(parent, (parent,)))
-    )
+def rank(trace: Trace, begun_ns: Mapping[Trace, int]) -> tuple[int, Trace]:
+    """What may have set something off before what it may have set off. A trace without invocations is the first."""
+    return (begun_ns.get(trace, 0), trace)
 
 
-def _resolve_circles(
-    traces: Collection[Trace],
-    parents: Mapping[Trace, Collection[Trace]],
-    known: Mapping[Trace, Collection[Trace]],
-    started_ns: Mapping[Trace, int],
-    found: dict[Trace, frozenset[Trace]],
-) -> None:
-    """Adds to `found` those that are in circles of links, or behind one."""
-    import networkx as nx  # noqa: PLC0415  # hardly ever needed, and 140 ms to import
-
-    graph: nx.DiGraph[Trace] = nx.DiGraph()
-    graph.add_nodes_from(traces)
-    for trace in traces:
-        graph.add_edges_from((parent, trace) for parent in parents.get(trace, ()) if parent in graph)
-    circles = nx.condensation(graph)
-    for number in nx.topological_sort(circles):
-        members: set[Trace] = circles.nodes[number]["members"]
-        reached = _reached(members, parents, known, found)
-        if not reached:
-            reached = frozenset((min(members, key=lambda trace: (started_ns.get(trace, 0), trace)),))
-        found.update(dict.fromkeys(members, reached))
+def entries(trace: Trace, parents: Iterable[frozenset[Trace]]) -> frozenset[Trace]:
+    """The entries from which links lead to the trace, of those of its producers. It is its own where there are none,
+    or too many."""
+    found = frozenset[Trace]().union(*parents)
+    return found if 0 < len(found) <= MAX_ENTRIES else frozenset((trace,))

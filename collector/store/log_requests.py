@@ -6,6 +6,7 @@ sums, issues and link keys change in one commit. See `collector.domain.log_invoc
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -20,9 +21,11 @@ from collector.domain.reports import fits, nearest
 from collector.domain.rollups import Rollups
 from collector.store import tables
 from collector.store.issue_rows import SpanKey, take_back, upsert_issues
+from collector.store.link_rows import write_keys
 from collector.store.outcomes import lock_invocations
 from collector.store.platform_reports import store_reports
 from collector.store.statements import delete_by_key, select_by_key, update, write, write_new
+from collector.store.stitch_jobs import rejoin
 
 _ADVISORY_LOCK = 0x636C6570  # PostgreSQL's. "clep": pieces; next to the stitcher's and the schema's
 _COLUMNS = ", ".join(LogPiece._fields)
@@ -165,11 +168,10 @@ def _put_right(
     here = [found for key, found in wanted.items() if key in stored or key in new]
     for found in here:
         rollups.add_invocation(found.row)
-    write(
-        connection,
-        tables.link_keys,
-        {tuple(link) for key, found in wanted.items() if key in new for link in found.link_keys},
-    )
+    token = time.time_ns()  # their own: with this one their traces are in the queue
+    keys = [link for key, found in wanted.items() if key in new for link in found.link_keys]
+    write_keys(connection, keys, token)
+    write(connection, tables.stitch_queue, {(token, link.trace_id) for link in keys})
     _write_issues(connection, here, rollups)
     return traces | {row.trace_id for row in changed} | {wanted[key].row.trace_id for key in map(_pair, new)}
 
@@ -181,9 +183,9 @@ def _pair(key: Sequence[int]) -> SpanKey:
 def _remove(connection: Connection, gone: Mapping[SpanKey, Invocation]) -> set[bytes]:
     """The span of the request is there. Returns the traces of what they had set off: it is linked anew."""
     delete_by_key(connection, tables.invocations, gone.keys())
-    delete_by_key(
-        connection, tables.link_keys, {link[:4] for row in gone.values() for link in StandIn(row, None).link_keys}
-    )
+    keys = [link for row in gone.values() for link in StandIn(row, None).link_keys]
+    delete_by_key(connection, tables.link_keys, {link[:4] for link in keys})
+    rejoin(connection, {link.key for link in keys}, time.time_ns())
     ends = {(row.trace_id, row.span_id) for row in gone.values()}
     delete_by_key(connection, tables.links, ends, ("consumer_trace_id", "consumer_span_id"))
     consumers = select_by_key(

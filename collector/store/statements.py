@@ -140,6 +140,46 @@ def select_among(connection: Connection, statement: str, mark: str, values: Coll
     return found
 
 
+def select_each(connection: Connection, subselect: str, values: Collection[Any]) -> Sequence[Row]:
+    """For each value, which `subselect` calls `given.id`, the value and the one that the subselect finds, or None.
+
+    With ORDER BY and LIMIT in it, it reads one entry of an index where MIN … GROUP BY would read them all.
+    """
+    ordered = list(values)
+    if not ordered:
+        return []
+    if connection.dialect.name != "sqlite":
+        statement = f"SELECT given.id, ({subselect}) FROM unnest(%s) AS given(id)"  # noqa: S608  # it is ours
+        return connection.exec_driver_sql(statement, (_array(ordered),)).fetchall()
+    found: list[Row] = []
+    for start in range(0, len(ordered), KEYS_PER_STATEMENT):
+        some = ordered[start : start + KEYS_PER_STATEMENT]
+        marks = ", ".join(["(?)"] * len(_padded(some)))
+        statement = f"WITH given(id) AS (VALUES {marks}) SELECT given.id, ({subselect}) FROM given"  # noqa: S608  # it is ours
+        found.extend(connection.exec_driver_sql(statement, tuple(_padded(some))).fetchall()[: len(some)])
+    return found
+
+
+def select_pairs(
+    connection: Connection, table: Table, columns: str, names: tuple[str, str], pairs: Collection[tuple[Any, Any]]
+) -> Sequence[Row]:
+    """The `columns` of the rows in which the two named ones are one of the pairs."""
+    ordered = sorted(pairs)
+    if not ordered:
+        return []
+    if connection.dialect.name == "sqlite":
+        return select_by_key(connection, table, columns, ordered, key_columns=names)
+    # Joined: of a list of pairs, PostgreSQL plans for seconds.
+    one, other = names
+    qualified = ", ".join(f"{table.name}.{name.strip()}" for name in columns.split(","))
+    statement = (
+        f"SELECT {qualified} FROM unnest(%s, %s) AS given(one, other) "  # noqa: S608  # names are ours
+        f"JOIN {table.name} ON {table.name}.{one} = given.one AND {table.name}.{other} = given.other"
+    )
+    firsts, seconds = zip(*ordered, strict=True)
+    return connection.exec_driver_sql(statement, (_array(list(firsts)), _array(list(seconds)))).fetchall()
+
+
 def _padded(values: list[Any]) -> list[Any]:
     """With the last one again, up to one of a few lengths: the driver keeps 128 statements prepared, by their text."""
     length = 1

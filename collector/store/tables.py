@@ -187,7 +187,7 @@ invocations = Table(
     Column("calls_cost_pd", BigInteger, nullable=False),  # of those of its calls that have a price
     Column("unpriced_calls", Integer, nullable=False),
     Index(None, "function_id", "started_ns"),
-    Index(None, "trace_id"),
+    Index(None, "trace_id", "started_ns"),
     Index(None, "request_id"),
     sqlite_with_rowid=False,
 )
@@ -312,7 +312,8 @@ link_keys = Table(
     Column("trace_id", LargeBinary(16), nullable=False),
     # A pointer (bucket and key) can name several events; the latest producer before the consumer is the one.
     Column("pointer", Boolean, nullable=False),
-    Index(None, "trace_id"),
+    Column("token", BigInteger, nullable=False),  # of the commit that wrote it, as in stitch_queue
+    Index(None, "trace_id", "token"),
     sqlite_with_rowid=False,
 )
 
@@ -321,13 +322,15 @@ links = Table(
     "links",
     metadata,
     Column("consumer_trace_id", LargeBinary(16), primary_key=True),
+    # Of the link key that gave it, whose links are replaced together. 0: the consumer's span itself named the other.
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("producer_trace_id", LargeBinary(16), primary_key=True),
     # The two spans that the graph draws an edge between.
     Column("consumer_span_id", BigInteger, primary_key=True, autoincrement=False),
     Column("producer_span_id", BigInteger, primary_key=True, autoincrement=False),
-    # Worked out from link keys, and so replaced when they tell otherwise. False: the consumer's span itself named it.
-    Column("derived", Boolean, nullable=False),
-    Index(None, "producer_trace_id"),
+    Column("consumer_started_ns", BigInteger, nullable=False),
+    Column("producer_started_ns", BigInteger, nullable=False),  # 0: not known
+    Index(None, "producer_trace_id", "consumer_trace_id"),
     sqlite_with_rowid=False,
 )
 
@@ -338,6 +341,19 @@ stitch_queue = Table(
     metadata,
     Column("token", BigInteger, primary_key=True, autoincrement=False),
     Column("trace_id", LargeBinary(16), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# What is too much for one pass of the stitcher: it is worked off in slices, between other requests.
+stitch_jobs = Table(
+    "stitch_jobs",
+    metadata,
+    Column("kind", SmallInteger, primary_key=True),  # collector.store.stitch_jobs.Kind
+    Column("subject", LargeBinary, primary_key=True),  # a trace, a transaction or a link key
+    Column("due_ns", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),  # of when it was asked for last
+    Column("state", LargeBinary, nullable=False),  # how far it has come
+    Index(None, "due_ns"),
     sqlite_with_rowid=False,
 )
 
@@ -373,6 +389,8 @@ memberships = Table(
     metadata,
     Column("transaction_id", LargeBinary(16), primary_key=True),
     Column("trace_id", LargeBinary(16), primary_key=True),
+    # When the trace's earliest invocation started, as of when it was placed; 0: it has none.
+    Column("begun_ns", BigInteger, nullable=False),
     Index(None, "trace_id"),
     sqlite_with_rowid=False,
 )

@@ -176,7 +176,7 @@ def upgrade() -> None:
         op.f("ix_invocations_function_id_started_ns"), "invocations", ["function_id", "started_ns"], unique=False
     )
     op.create_index(op.f("ix_invocations_request_id"), "invocations", ["request_id"], unique=False)
-    op.create_index(op.f("ix_invocations_trace_id"), "invocations", ["trace_id"], unique=False)
+    op.create_index(op.f("ix_invocations_trace_id_started_ns"), "invocations", ["trace_id", "started_ns"], unique=False)
     op.create_table(
         "invocation_tags",
         sa.Column("started_ns", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -235,23 +235,36 @@ def upgrade() -> None:
         sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("pointer", sa.Boolean(), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", "side", "started_ns", "span_id", name=op.f("pk_link_keys")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_link_keys_trace_id"), "link_keys", ["trace_id"], unique=False)
+    op.create_index(op.f("ix_link_keys_trace_id_token"), "link_keys", ["trace_id", "token"], unique=False)
     op.create_table(
         "links",
         sa.Column("consumer_trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("producer_trace_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("consumer_span_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("producer_span_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("derived", sa.Boolean(), nullable=False),
+        sa.Column("consumer_started_ns", sa.BigInteger(), nullable=False),
+        sa.Column("producer_started_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "consumer_trace_id", "producer_trace_id", "consumer_span_id", "producer_span_id", name=op.f("pk_links")
+            "consumer_trace_id",
+            "key",
+            "producer_trace_id",
+            "consumer_span_id",
+            "producer_span_id",
+            name=op.f("pk_links"),
         ),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_links_producer_trace_id"), "links", ["producer_trace_id"], unique=False)
+    op.create_index(
+        op.f("ix_links_producer_trace_id_consumer_trace_id"),
+        "links",
+        ["producer_trace_id", "consumer_trace_id"],
+        unique=False,
+    )
     op.create_table(
         "log_pieces",
         sa.Column("request_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -281,6 +294,7 @@ def upgrade() -> None:
         "memberships",
         sa.Column("transaction_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("begun_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("transaction_id", "trace_id", name=op.f("pk_memberships")),
         sqlite_with_rowid=False,
     )
@@ -311,6 +325,17 @@ def upgrade() -> None:
         sa.Column("arn", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resources")),
     )
+    op.create_table(
+        "stitch_jobs",
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("subject", sa.LargeBinary(), nullable=False),
+        sa.Column("due_ns", sa.BigInteger(), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "subject", name=op.f("pk_stitch_jobs")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_stitch_jobs_due_ns"), "stitch_jobs", ["due_ns"], unique=False)
     op.create_table(
         "stitch_queue",
         sa.Column("token", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -405,15 +430,17 @@ def downgrade() -> None:
     op.drop_table("transactions")
     op.drop_table("trace_exports")
     op.drop_table("stitch_queue")
+    op.drop_index(op.f("ix_stitch_jobs_due_ns"), table_name="stitch_jobs")
+    op.drop_table("stitch_jobs")
     op.drop_table("resources")
     op.drop_table("reports")
     op.drop_index(op.f("ix_memberships_trace_id"), table_name="memberships")
     op.drop_table("memberships")
     op.drop_index(op.f("ix_log_pieces_received_ms"), table_name="log_pieces")
     op.drop_table("log_pieces")
-    op.drop_index(op.f("ix_links_producer_trace_id"), table_name="links")
+    op.drop_index(op.f("ix_links_producer_trace_id_consumer_trace_id"), table_name="links")
     op.drop_table("links")
-    op.drop_index(op.f("ix_link_keys_trace_id"), table_name="link_keys")
+    op.drop_index(op.f("ix_link_keys_trace_id_token"), table_name="link_keys")
     op.drop_table("link_keys")
     op.drop_index(op.f("ix_issues_function_id"), table_name="issues")
     op.drop_table("issues")
@@ -423,7 +450,7 @@ def downgrade() -> None:
     op.drop_table("issue_occurrences")
     op.drop_index(op.f("ix_invocation_tags_key_value_started_ns"), table_name="invocation_tags")
     op.drop_table("invocation_tags")
-    op.drop_index(op.f("ix_invocations_trace_id"), table_name="invocations")
+    op.drop_index(op.f("ix_invocations_trace_id_started_ns"), table_name="invocations")
     op.drop_index(op.f("ix_invocations_request_id"), table_name="invocations")
     op.drop_index(op.f("ix_invocations_function_id_started_ns"), table_name="invocations")
     op.drop_table("invocations")

@@ -119,7 +119,7 @@ def span(
 def invocation(
     span_name: str = FUNCTION,
     *,
-    request: str = "8f5d3b1c-0000-4000-8000-000000000001",
+    request: str | None = None,
     id: Id | None = None,
     trace: Id = 1,
     parent: Id = b"",
@@ -130,9 +130,11 @@ def invocation(
     events: Sequence[Span.Event] = (),
     links: Sequence[tuple[Id, Id]] = (),
 ) -> Span:
-    """An invocation as the tracer sends it. `attrs` adds or replaces attributes, None as a value takes one away."""
+    """An invocation as the tracer sends it, of a request of its trace. `attrs` adds or replaces attributes, None as a
+    value takes one away."""
+    number = trace if isinstance(trace, int) else 1
     described: dict[str, object] = {
-        "faas.invocation_id": request,
+        "faas.invocation_id": request or f"8f5d3b1c-0000-4000-8000-{number:012x}",
         "faas.trigger": "other",
         "faas.coldstart": False,
         "cloud.resource_id": FUNCTION_ARN.replace(FUNCTION, span_name),

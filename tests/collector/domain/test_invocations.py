@@ -127,7 +127,7 @@ def test_an_invocation_of_the_tracer() -> None:
     }
     assert set(facts.link_keys) == {
         key("s3:99AA", Side.PRODUCED, id=3, start=2 * MS),
-        key(f"lambda:{REQUEST}", Side.CONSUMED, id=1),
+        key(f"lambda:{REQUEST}", Side.SHARED, id=1),
         key("s3:4F2A", Side.CONSUMED, id=1),
         key("s3-object:uploads/a b.mp3", Side.CONSUMED, id=1, pointer=True),
     }
@@ -207,8 +207,8 @@ def test_a_consumer_span_within_an_invocation_is_a_step_of_it() -> None:
     (row,) = facts.invocations
     assert (row.span_id, row.services) == (1, "http 1")
     assert facts.links == [
-        Link(trace_bytes(1), trace_bytes(7), 1, 70),
-        Link(trace_bytes(1), trace_bytes(8), 1, 80),
+        Link(trace_bytes(1), 0, trace_bytes(7), 1, 70, START_NS, 0),
+        Link(trace_bytes(1), 0, trace_bytes(8), 1, 80, START_NS, 0),
     ]
 
 
@@ -410,7 +410,7 @@ def test_a_result_is_known_by_its_request() -> None:
     """A destination's record names the request; the invocation of that request needs no other key."""
     facts = read(invocation(id=2, request="later", attrs={"clew.link.keys": [f"lambda-result:{REQUEST}"]}))
     assert set(facts.link_keys) == {
-        key("lambda:later", Side.CONSUMED, id=2),
+        key("lambda:later", Side.SHARED, id=2),
         key(f"lambda:{REQUEST}", Side.RESULT, id=2),
     }
 

@@ -34,7 +34,7 @@ from collector.store.schema import check
 from collector.store.tables import memberships
 from tests.databases import PostgresServer, create_sqlite
 
-ROW = {"transaction_id": b"\1" * 16, "trace_id": b"\2" * 16}
+ROW = {"transaction_id": b"\1" * 16, "trace_id": b"\2" * 16, "begun_ns": 0}
 
 
 @pytest.fixture

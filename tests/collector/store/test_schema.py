@@ -87,7 +87,7 @@ def test_an_empty_database_has_no_revision_until_upgraded(empty_database_url: st
 def test_upgrading_again_changes_nothing(database: Engine) -> None:
     """A database at head keeps its rows."""
     with database.begin() as connection:
-        connection.execute(text("INSERT INTO memberships (transaction_id, trace_id) VALUES ('1', '2')"))
+        connection.execute(text("INSERT INTO memberships (transaction_id, trace_id, begun_ns) VALUES ('1', '2', 0)"))
     upgrade(database)
 
     with database.connect() as connection:

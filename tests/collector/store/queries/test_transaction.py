@@ -168,15 +168,11 @@ def test_a_batch_names_all_its_causes(store: Store, page: Connection) -> None:
 
 def test_the_finished_version_of_a_span_counts(store: Store, page: Connection) -> None:
     """A span that came unfinished and came again is shown complete, whichever arrived first."""
-    early = invocation(id=1, duration=50 * MS, attrs={"clew.unfinished": True, "state": "open"})
-    late = invocation(id=1, duration=80 * MS, attrs={"state": "closed"})
-    for trace, order in ((1, (early, late)), (2, (late, early))):
-        for span in order:
-            copy = type(span)()
-            copy.CopyFrom(span)
-            copy.trace_id = trace_id(trace)
-            copy.span_id = trace.to_bytes(8, "big")
-            store.traces(export(spans=[copy]))
+    for trace, early_first in ((1, True), (2, False)):
+        early = invocation(id=trace, trace=trace, duration=50 * MS, attrs={"clew.unfinished": True, "state": "open"})
+        late = invocation(id=trace, trace=trace, duration=80 * MS, attrs={"state": "closed"})
+        for span in (early, late) if early_first else (late, early):
+            store.traces(export(spans=[span]))
         [shown] = get(page, trace).spans
         assert (shown.finished, shown.duration_ns, shown.attributes["state"]) == (True, 80 * MS, "closed")
         page.rollback()

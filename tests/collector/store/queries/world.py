@@ -148,7 +148,9 @@ class World:
 
     def link(self, consumer: Invocation, producer: Invocation) -> None:
         """`consumer` was set off by something in `producer`."""
-        self._facts.links.append(Link(consumer.trace_id, producer.trace_id, consumer.span_id, producer.span_id))
+        self._facts.links.append(
+            Link(consumer.trace_id, 0, producer.trace_id, consumer.span_id, producer.span_id, consumer.started_ns, 0)
+        )
 
     def store(self) -> None:
         facts, self._facts = self._facts, self._new()

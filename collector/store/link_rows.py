@@ -1,0 +1,214 @@
+"""Keeps `links` what the link keys say: reads the keys that are new, and only as much beside them as may be concerned.
+
+Most keys have one row on either side, and all rows of all keys are read at once. A key of very many rows (an item that
+is written all day, an execution of 100,000 steps) is joined row by row: each of them is concerned by its nearest, and
+the rare row that concerns very many becomes a job.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+
+from sqlalchemy import Connection, select
+
+from collector.domain.facts import Link, LinkKey, Side
+from collector.domain.links import MAX_NEAR, MAX_PRODUCERS, POINTER_WINDOW_NS, SKEW_NS, age, resolve
+from collector.domain.rollups import bucket_starts
+from collector.store import stitch_jobs, tables
+from collector.store.statements import adding, delete_by_key, select_by_key, select_each, select_pairs, write
+from collector.store.stitch_jobs import START, Job, Kind
+from collector.store.stitch_reading import among, fetch
+
+ROWS_PER_PASS = 8_000  # that all keys of a pass may have to be read at once
+HOT = 200  # rows of a key that is joined row by row, where they are too many
+CONSUMERS_PER_SLICE = 400
+POINTERS_PER_SLICE = 100  # each is two statements
+HOT_JOBS_PER_PASS = 2
+
+_keys = tables.link_keys.c
+_COLUMNS = "key, side, started_ns, span_id, trace_id, pointer"
+_LINK_COLUMNS = ", ".join(Link._fields)
+_ROWS_OF = select(_keys.key, _keys.side, _keys.started_ns, _keys.span_id, _keys.trace_id, _keys.pointer).where(
+    among(_keys.key)
+)
+_SIZE_OF = f"SELECT count(*) FROM (SELECT 1 FROM link_keys WHERE key = given.id LIMIT {HOT + 1}) AS found"  # noqa: S608
+_ADD_EVENTS = adding(tables.flow_stats, "events")
+_CONSUMING = (Side.CONSUMED, Side.RESULT, Side.SHARED)
+
+
+def write_keys(connection: Connection, keys: Iterable[LinkKey], token: int) -> None:
+    """`token` is the commit's, with which their traces are in the stitcher's queue."""
+    write(connection, tables.link_keys, {(*key, token) for key in keys})
+
+
+def join(connection: Connection, new: Collection[LinkKey], jobs: Sequence[Job], now_ns: int) -> set[bytes]:
+    """Brings `links` up to date with new rows, and with what jobs of Kind.CONSUMERS ask for. Returns the traces to
+    which other links lead than before."""
+    waiting: defaultdict[int, list[Job]] = defaultdict(list)
+    for job in jobs:
+        waiting[stitch_jobs.read_key_subject(job.subject)[0]].append(job)
+    keys = {row.key for row in new}.union(waiting)
+    rows = fetch(connection, _ROWS_OF, keys, ROWS_PER_PASS)
+    if len(rows) <= ROWS_PER_PASS:
+        stitch_jobs.finish(connection, jobs)
+        return _join_whole(connection, [LinkKey(*row) for row in rows], new)
+    hot = {key for key, size in select_each(connection, _SIZE_OF, keys) if size > HOT}
+    rows = fetch(connection, _ROWS_OF, keys - hot, ROWS_PER_PASS)
+    if len(rows) > ROWS_PER_PASS:
+        hot, rows = keys, ()
+    relinked = _join_whole(connection, [LinkKey(*row) for row in rows], new)
+    stitch_jobs.finish(connection, [job for key, some in waiting.items() if key not in hot for job in some])
+    added: defaultdict[int, list[LinkKey]] = defaultdict(list)
+    for row in new:
+        if row.key in hot:
+            added[row.key].append(row)
+    for key, some in added.items():
+        relinked |= _join_hot(connection, key, some, now_ns)
+    hot_jobs = [job for key in hot for job in waiting.get(key, ())]
+    for job in sorted(hot_jobs, key=lambda job: (job.due_ns, job.subject))[:HOT_JOBS_PER_PASS]:
+        relinked |= _join_slice(connection, job, now_ns)
+    return relinked
+
+
+def _join_whole(connection: Connection, rows: Collection[LinkKey], new: Collection[LinkKey]) -> set[bytes]:
+    """`rows` are all of their keys."""
+    # Nothing is stored of a consumer that is new, and most consumers come after their producer.
+    known = set(rows).difference(new)
+    return _replace(connection, resolve(rows), [row for row in known if row.side != Side.PRODUCED])
+
+
+def _join_hot(connection: Connection, key: int, new: Sequence[LinkKey], now_ns: int) -> set[bytes]:
+    consumers = [row for row in new if row.side != Side.PRODUCED]
+    relinked: set[bytes] = set()
+    for start in range(0, len(consumers), POINTERS_PER_SLICE):
+        some = consumers[start : start + POINTERS_PER_SLICE]
+        relinked |= _replace(connection, _resolve_some(connection, key, some), some)
+    stitch_jobs.ask(connection, _concerned(connection, key, new, now_ns))
+    return relinked
+
+
+def _concerned(connection: Connection, key: int, new: Sequence[LinkKey], now_ns: int) -> list[Job]:
+    """Jobs for the consumers whose links may be others for the new rows' sake."""
+    jobs = []
+    everyone = Job(Kind.CONSUMERS, stitch_jobs.key_subject(key), now_ns, now_ns, START)
+    firsts = {row for side in (Side.PRODUCED, Side.CONSUMED, Side.SHARED) for row in _first(connection, key, side)}
+    for row in new:
+        if row.side == Side.PRODUCED and row.pointer:
+            later = _rows(
+                connection,
+                f"key = {key} AND side = {int(Side.PRODUCED)} AND started_ns > {row.started_ns} "
+                f"ORDER BY started_ns, span_id LIMIT {MAX_NEAR}",
+            )
+            until_ns = later[-1].started_ns if len(later) == MAX_NEAR else row.started_ns + POINTER_WINDOW_NS
+            begin = stitch_jobs.pack_position(row.started_ns - SKEW_NS, -(2**63))
+            jobs.append(Job(Kind.CONSUMERS, stitch_jobs.key_subject(key, until_ns), now_ns, now_ns, begin))
+        elif row in firsts:
+            jobs.append(everyone)
+    return jobs
+
+
+def _join_slice(connection: Connection, job: Job, now_ns: int) -> set[bytes]:
+    """The next consumers of the job's key."""
+    key, until_ns = stitch_jobs.read_key_subject(job.subject)
+    started_ns, span_id = stitch_jobs.unpack_position(job.state)
+    found: list[LinkKey] = []
+    for side in _CONSUMING:
+        found += _rows(
+            connection,
+            f"key = {key} AND side = {int(side)} AND (started_ns, span_id) > ({started_ns}, {span_id}) "
+            f"AND started_ns <= {until_ns} ORDER BY started_ns, span_id LIMIT {CONSUMERS_PER_SLICE}",
+        )
+    found.sort(key=age)
+    most = POINTERS_PER_SLICE if any(row.pointer for row in found) else CONSUMERS_PER_SLICE
+    some = found[:most]
+    relinked = _replace(connection, _resolve_some(connection, key, some), some)
+    if len(found) < most:
+        stitch_jobs.finish(connection, [job])
+    else:
+        # One of another side with the same start and span would be passed over: it is the same span's, and was new.
+        position = stitch_jobs.pack_position(some[-1].started_ns, some[-1].span_id)
+        stitch_jobs.go_on(connection, job, position, now_ns)
+    return relinked
+
+
+def _resolve_some(connection: Connection, key: int, consumers: Sequence[LinkKey]) -> set[Link]:
+    """The links of these consumers, from as few rows as decide on them."""
+    rows: set[LinkKey] = set(consumers)
+    for side in (Side.PRODUCED, Side.CONSUMED, Side.SHARED):
+        rows.update(_first(connection, key, side))
+    for started_ns in {row.started_ns for row in consumers if row.pointer}:
+        near = f"key = {key} AND side = {int(Side.PRODUCED)} AND started_ns"
+        rows.update(
+            _rows(connection, f"{near} <= {started_ns} ORDER BY started_ns DESC, span_id DESC LIMIT {MAX_NEAR}")
+        )
+        rows.update(_rows(connection, f"{near} > {started_ns} ORDER BY started_ns, span_id LIMIT {MAX_NEAR}"))
+    wanted = {(row.trace_id, row.span_id, row.started_ns) for row in consumers}
+    return {
+        link
+        for link in resolve(rows)
+        if (link.consumer_trace_id, link.consumer_span_id, link.consumer_started_ns) in wanted
+    }
+
+
+def _first(connection: Connection, key: int, side: Side) -> list[LinkKey]:
+    return _rows(
+        connection, f"key = {key} AND side = {int(side)} ORDER BY started_ns, span_id LIMIT {MAX_PRODUCERS + 1}"
+    )
+
+
+def _rows(connection: Connection, condition: str) -> list[LinkKey]:
+    statement = f"SELECT {_COLUMNS} FROM link_keys WHERE {condition}"  # noqa: S608  # numbers of ours
+    found = connection.exec_driver_sql(statement).fetchall()
+    return [LinkKey(row[0], row[1], row[2], row[3], row[4], bool(row[5])) for row in found]
+
+
+def _replace(connection: Connection, wanted: Iterable[Link], known: Iterable[LinkKey]) -> set[bytes]:
+    """Writes the wanted links and deletes what else is stored of the known consumers' keys."""
+    consumers = {(row.trace_id, row.key, row.span_id) for row in known}
+    pairs = {(trace_id, key) for trace_id, key, _ in consumers}
+    found = select_pairs(connection, tables.links, _LINK_COLUMNS, ("consumer_trace_id", "key"), pairs)
+    stored = {
+        row[:5]: Link(*row)
+        for row in map(tuple, found)
+        if (row[0], row[1], row[3]) in consumers  # another slice's may have the same trace
+    }
+    due = {link[:5]: link for link in sorted(wanted, reverse=True)}
+    new = [link for id, link in due.items() if id not in stored]
+    outdated = [link for id, link in stored.items() if id not in due]
+    delete_by_key(connection, tables.links, [link[:5] for link in outdated])
+    write(connection, tables.links, new)
+    _count_flows(connection, new, outdated)
+    return {link.consumer_trace_id for link in chain(new, outdated)}
+
+
+def _count_flows(connection: Connection, new: Sequence[Link], outdated: Sequence[Link]) -> None:
+    """Adds to `flow_stats` where a link leads from a call to one resource to an invocation that another triggered."""
+    weighed = [
+        ((link.producer_started_ns, link.producer_span_id), (link.consumer_started_ns, link.consumer_span_id), weight)
+        for links, weight in ((new, 1), (outdated, -1))
+        for link in links
+    ]
+    reached = {
+        (row[0], row[1]): row[2]
+        for row in select_by_key(
+            connection, tables.calls, "started_ns, span_id, resource_id", sorted({call for call, _, _ in weighed})
+        )
+    }
+    triggered = {
+        (row[0], row[1]): row[2]
+        for row in select_by_key(
+            connection,
+            tables.invocations,
+            "started_ns, span_id, trigger_resource_id",
+            sorted({invocation for _, invocation, _ in weighed}),
+        )
+    }
+    flows: Counter[tuple[int, int, int, int]] = Counter()
+    for call, invocation, weight in weighed:
+        source, target = reached.get(call), triggered.get(invocation)
+        if source is not None and target is not None and source != target:
+            for resolution, start_s in bucket_starts(invocation[0]):
+                flows[source, target, resolution, start_s] += weight
+    write(connection, tables.flow_stats, [(*key, events) for key, events in flows.items() if events], _ADD_EVENTS)
