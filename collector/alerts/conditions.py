@@ -116,14 +116,21 @@ KINDS: Mapping[ConditionKind, Kind] = {
 
 
 def completed(rule: Rule) -> Rule:
-    """With the defaults of its kind where the rule leaves open what it must say."""
+    """With the defaults of its kind where the rule leaves open what it must say, and without what means nothing for
+    it."""
     kind, condition = KINDS[rule.condition.kind], rule.condition
     if condition.above is None and condition.below is None:
         condition = replace(condition, above=kind.above)
     if condition.kind is ConditionKind.BURN_RATE:
         condition = replace(condition, above=1, burns=condition.burns or BURNS)
     grouping = rule.grouping if rule.grouping in kind.groupings else kind.groupings[0]
-    return replace(rule, condition=condition, grouping=grouping)
+    return replace(
+        rule,
+        condition=condition,
+        grouping=grouping,
+        minimum=rule.minimum if kind.sampled else 0,
+        ignore_4xx=rule.ignore_4xx and kind.without_4xx,
+    )
 
 
 def threshold(rule: Rule) -> float:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from collector.alerts.conditions import completed
 from collector.alerts.model import Condition, ConditionKind, MuteWindow, Rule, Severity
 from collector.alerts.rule_text import read_mute, read_rule, write_mute, write_rule
 from collector.store.alert_tables import alert_mutes, alert_rules
+
+logger = logging.getLogger(__name__)
 
 DEFAULT, PAGE, FILE = "default", "page", "file"  # where a rule came from
 DEFAULT_RULES = (
@@ -65,7 +69,7 @@ class RuleCache:
     """Reads the rules again and again, and their text only when it changed."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[str, bool, int], StoredRule]] = {}
+        self._known: dict[str, tuple[tuple[str, bool, int], StoredRule | None]] = {}
 
     def read(self, connection: Connection) -> dict[str, StoredRule]:
         """By id, in the order of ids."""
@@ -74,10 +78,14 @@ class RuleCache:
             version = (row.definition, row.enabled, row.updated_ms)
             known = self._known.get(row.id)
             if known is None or known[0] != version:
-                known = version, _stored(row)
+                try:
+                    known = version, _stored(row)
+                except ValueError as error:  # a newer Clew's, or somebody's own statement: the others still count
+                    logger.error("the rule %s cannot be read and is left out: %s", row.id, error)  # noqa: TRY400
+                    known = version, None
             found[row.id] = known
         self._known = found
-        return {id: stored for id, (_, stored) in found.items()}
+        return {id: stored for id, (_, stored) in found.items() if stored is not None}
 
 
 def read_rules(connection: Connection) -> dict[str, StoredRule]:
@@ -93,6 +101,7 @@ def find_rule(connection: Connection, id: str) -> StoredRule | None:
 
 def save_rule(connection: Connection, rule: Rule, *, origin: str, now_ms: int) -> bool:
     """Makes or changes the rule. Returns whether anything is different now."""
+    rule = completed(rule)
     known = find_rule(connection, rule.id)
     values = {"name": rule.name, "enabled": rule.enabled, "definition": _definition(rule)}
     if known is None:

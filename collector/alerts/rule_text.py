@@ -145,6 +145,7 @@ def read_rule(id: object, value: object, path: Path = ()) -> Rule:
 
 def write_rule(rule: Rule) -> dict[str, Any]:
     """The same as plain values, without what is as it would be anyway."""
+    rule = completed(rule)
     condition, kind = rule.condition, KINDS[rule.condition.kind]
     found: dict[str, Any] = {"name": rule.name}
     if rule.description:

@@ -54,28 +54,28 @@ def shape(rule: Rule) -> tuple[object, ...]:
     return condition, rule.window_s, rule.ignore_4xx, rule.scope.execution_tags
 
 
-def board(windows: Windows, rule: Rule, key: Hashable = None) -> Board:
+def board(windows: Windows, rule: Rule, key: Hashable | None = None) -> Board:
     """The rule's values by function at the windows' moment. `key` stands for the rule's shape; here and below."""
-    key = ("board", key or shape(rule))
+    key = ("board", key if key is not None else shape(rule))
     found: Board | None = windows.cache.get(key)
     if found is None:
         found = windows.cache[key] = Board.of(_by_function(windows, rule))
     return found
 
 
-def together(windows: Windows, rule: Rule, scope: Collection[int], key: Hashable = None) -> Part | None:
+def together(windows: Windows, rule: Rule, scope: Collection[int], key: Hashable | None = None) -> Part | None:
     """The same of all functions of the scope as one; None: there is no value."""
-    key = ("together", key or shape(rule), rule.scope)
+    key = ("together", key if key is not None else shape(rule), rule.scope)
     if key not in windows.cache:
         windows.cache[key] = _together(windows, rule, scope)
     found: Part | None = windows.cache[key]
     return found
 
 
-def issue_board(windows: Windows, rule: Rule, key: Hashable = None) -> Board:
+def issue_board(windows: Windows, rule: Rule, key: Hashable | None = None) -> Board:
     """Occurrences by issue; muted ones are left out, and where the rule says so those of 4xx."""
     types, tags = rule.condition.types, rule.scope.execution_tags
-    key = ("issues", key or shape(rule))
+    key = ("issues", key if key is not None else shape(rule))
     found: Board | None = windows.cache.get(key)
     if found is None:
         counts = windows.issues(rule.window_s, tags)

@@ -119,10 +119,17 @@ class Windows:
 
     def hour(self, start_s: int, *, durations: bool = False) -> dict[Key, Values]:
         """The sums, or histograms, of the hour that began then."""
-        key = (start_s, durations)
+        return self._hour("durations" if durations else "functions", start_s)
+
+    def issue_hour(self, start_s: int) -> dict[Key, Values]:
+        """The same of issues."""
+        return self._hour(ISSUES, start_s)
+
+    def _hour(self, name: str, start_s: int) -> dict[Key, Values]:
+        key = (name, start_s)
         found = self._hours.get(key)
         if found is None:
-            source = self._source("durations" if durations else "functions", ())
+            source = self._source(name, ())
             found = self._hours[key] = source.total(self._connection, start_s, start_s + 3_600)
         return found
 

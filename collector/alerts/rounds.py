@@ -1,0 +1,315 @@
+"""One round of the evaluation: what is new or changed is looked at, and what follows from it is committed whole.
+
+A round reads one snapshot of the database. It looks
+
+* at every moment since the last round, and again at those of the last minutes, for which data may still have come;
+* at the moments that late minutes belong to, as far back as a day (`late_minutes`);
+* between whole minutes only at the present one, and only by rules whose values can but grow with what is to come;
+* at issues that came or came back, by their cursor.
+
+What it decides is stored together with how far it looked. So a round that dies is done again by the next one, whoever
+does that; two processes that should both believe to hold the lease exclude each other by the position.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from collector.alerts import outbox
+from collector.alerts.catalog import Catalog
+from collector.alerts.evaluation import Hit, Plan, Planner, evaluate
+from collector.alerts.model import ConditionKind, Grouping, MuteWindow, Rule
+from collector.alerts.mutes import Mutes
+from collector.alerts.rule_store import RuleCache, add_default_rules, read_mutes
+from collector.alerts.settlement import Settlement, Tell
+from collector.alerts.windows import Windows
+from collector.store.alert_tables import alert_position, late_minutes
+from collector.store.issue_changes import IssueChange, issue_changes_since, latest_change, number_changes
+from collector.store.lease import Lease
+from collector.store.rollup_rows import LATEST_S, SETTLED_S
+from collector.store.statements import delete_by_key
+
+MINUTE_S = 60
+# Minutes that changed are noted as late from SETTLED_S after their end on. What came before that, in a commit that
+# took its time, is found by looking again so far back.
+AGAIN_S = SETTLED_S + 2 * MINUTE_S
+BLIND_S = 3 * MINUTE_S  # a longer pause between two rounds means that nothing may have been received either
+MOST_MOMENTS = 60  # of one round, so that it stays short after a long pause; the next follows at once
+MOST_LATE = 20_000  # minutes of functions
+_ISSUE_KINDS = frozenset({ConditionKind.NEW_ISSUE, ConditionKind.REGRESSED_ISSUE})
+# Not looked at for late minutes: they look at a month, or so much of the past that the next look finds it anyway.
+_SLOW = frozenset({ConditionKind.FORECAST})
+
+
+class Position(NamedTuple):
+    """How far the evaluation is; a row of `alert_position`."""
+
+    evaluated_s: int
+    blind_until_s: int
+    issue_cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of a round: whether another should follow at once, and how many notices it made."""
+
+    behind: bool = False
+    notices: int = 0
+    done: bool = True  # False: another process was first, or does it
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one round sees in its snapshot."""
+
+    position: Position
+    now_ms: int
+    plans: dict[str, Plan]
+    stopped: dict[str, Rule]
+    mutes: Sequence[MuteWindow]
+    late: Sequence[tuple[int, int, int]]  # token, function, start_s
+    changes: Sequence[IssueChange]
+    through_s: int  # whole minutes up to here are looked at
+    hits: dict[str, list[Hit]]
+    whole: bool  # a minute has ended since the last round, or something was late
+
+    @property
+    def open_s(self) -> int:
+        """The end of the minute that is not over."""
+        return self.now_ms // 60_000 * MINUTE_S + MINUTE_S
+
+
+class Rounds:
+    """Does rounds. It lasts, for what it need not read again; not to be shared by threads.
+
+    `now` gives nanoseconds since 1970. `tell` is `outbox.add`. Without a lease the caller sees to it that nobody else
+    does rounds at the same time; it would cost time, and do no harm.
+    """
+
+    def __init__(
+        self,
+        writing: Engine,
+        reading: Engine,
+        *,
+        lease: Lease | None = None,
+        now: Callable[[], int] = time.time_ns,
+        tell: Tell = outbox.add,
+    ) -> None:
+        self._writing = writing
+        self._reading = reading
+        self._lease = lease
+        self._now = now
+        self._tell = tell
+        self._rules = RuleCache()
+        self._planner = Planner()
+        self._plans: dict[str, tuple[Rule, int, Plan]] = {}
+        self._catalog = Catalog()
+
+    def run(self) -> Outcome:
+        """One round. Raises what the database raises; then nothing of it was done."""
+        now_ms = self._now() // 1_000_000
+        with self._writing.begin() as connection:
+            self._begin(connection, now_ms)
+            number_changes(connection, now=self._now)
+        with self._reading.connect() as connection:
+            look = self._look(connection, now_ms)
+        with self._writing.begin() as connection:
+            if self._lease is not None and not self._lease.confirm(connection):
+                return Outcome(done=False)
+            if _position(connection, lock=True) != look.position:
+                return Outcome(done=False)
+            notices = self._settle(connection, look)
+        behind = look.through_s < now_ms // 60_000 * MINUTE_S or len(look.late) == MOST_LATE
+        return Outcome(behind=behind, notices=notices)
+
+    def _begin(self, connection: Connection, now_ms: int) -> None:
+        """Where there is no position yet it is now: what was before is nobody's concern."""
+        if _position(connection) is not None:
+            return
+        now_s = now_ms // 60_000 * MINUTE_S
+        connection.execute(
+            insert(alert_position).values(
+                id=0,
+                evaluated_s=now_s,
+                blind_until_s=now_s,
+                issue_cursor=latest_change(connection),
+            )
+        )
+        add_default_rules(connection, now_ms=now_ms)
+
+    def _look(self, connection: Connection, now_ms: int) -> _Look:
+        position = _position(connection)
+        if position is None:
+            raise RuntimeError("the position of the evaluation is gone")
+        stored = self._rules.read(connection)
+        now_s = now_ms // 60_000 * MINUTE_S
+        oldest_first = select(late_minutes).order_by(late_minutes.c.token).limit(MOST_LATE)
+        late = [(row.token, row.function_id, row.start_s) for row in connection.execute(oldest_first)]
+        through_s = max(position.evaluated_s, min(now_s, position.evaluated_s + MOST_MOMENTS * MINUTE_S))
+        look = _Look(
+            position=position,
+            now_ms=now_ms,
+            plans={id: self._plan(one.rule, one.updated_ms) for id, one in stored.items() if one.rule.enabled},
+            stopped={id: one.rule for id, one in stored.items() if not one.rule.enabled},
+            mutes=read_mutes(connection),
+            late=late,
+            changes=issue_changes_since(connection, position.issue_cursor),
+            through_s=through_s,
+            hits={},
+            whole=through_s > position.evaluated_s or bool(late),
+        )
+        self._catalog.refresh(connection)
+        self._look_at_moments(connection, look)
+        self._look_at_late(connection, look)
+        self._look_at_changes(connection, look)
+        return look
+
+    def _plan(self, rule: Rule, updated_ms: int) -> Plan:
+        known = self._plans.get(rule.id)
+        if known is None or known[:2] != (rule, updated_ms):
+            known = rule, updated_ms, self._planner.plan(rule, since_s=updated_ms // 1000)
+            self._plans[rule.id] = known
+        return known[2]
+
+    def _look_at_moments(self, connection: Connection, look: _Look) -> None:
+        position, now_s = look.position, look.now_ms // 1000
+        first = look.through_s
+        if look.through_s > position.evaluated_s:
+            first = position.evaluated_s - AGAIN_S + MINUTE_S
+        blind_until_s = _blind_until(look)
+
+        def wanted(plan: Plan, t: int) -> bool:
+            if t > look.through_s:
+                return plan.lag_s == 0
+            if t > now_s - plan.lag_s or look.through_s == position.evaluated_s:
+                return False
+            return plan.below is None or t - plan.reach_s >= blind_until_s
+
+        moments = list(range(first, look.through_s + 1, MINUTE_S))
+        if moments[-1] + MINUTE_S == look.open_s:
+            moments.append(look.open_s)
+        plans = list(look.plans.values())
+        if len(moments) == 2 and look.through_s == position.evaluated_s:
+            moments, plans = moments[1:], [plan for plan in plans if plan.lag_s == 0]
+        sums = Windows(connection, self._catalog, last_s=moments[-1], now_ms=look.now_ms)
+        _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog))
+
+    def _look_at_late(self, connection: Connection, look: _Look) -> None:
+        """The functions whose minutes changed, at the moments whose windows hold these minutes; and everything
+        together at the same moments where one of these functions belongs to it."""
+        earliest = look.now_ms // 1000 - LATEST_S
+        minutes = sorted({start_s for _, _, start_s in look.late if start_s >= earliest})
+        if not minutes:
+            return
+        ids = {function_id for _, function_id, _ in look.late}
+        everyone = 0 in ids  # of issues only the minute is known
+        reached: dict[int, set[int]] = {}
+
+        def wanted(plan: Plan, t: int) -> bool:
+            if plan.reach_s not in reached:
+                reached[plan.reach_s] = _moments_of(minutes, plan.reach_s, look.position.evaluated_s)
+            return t in reached[plan.reach_s]
+
+        plans = [plan for plan in look.plans.values() if plan.rule.condition.kind not in _SLOW]
+        apart = [plan for plan in plans if plan.rule.grouping is not Grouping.TOGETHER]
+        joined = [
+            plan
+            for plan in plans
+            if plan.rule.grouping is Grouping.TOGETHER
+            and (everyone or not ids.isdisjoint(self._catalog.within(plan.rule.scope)))
+        ]
+        for some, only in ((apart, None if everyone else sorted(ids)), (joined, None)):
+            reach = max((plan.reach_s for plan in some), default=0)
+            moments = sorted(_moments_of(minutes, reach, look.position.evaluated_s))
+            if moments:
+                sums = Windows(connection, self._catalog, last_s=moments[-1], now_ms=look.now_ms, only=only)
+                _gather(look.hits, evaluate(sums, some, moments, wanted, self._catalog))
+
+    def _look_at_changes(self, connection: Connection, look: _Look) -> None:
+        plans = [plan for plan in look.plans.values() if plan.rule.condition.kind in _ISSUE_KINDS]
+        if not plans or not look.changes:
+            return
+        sums = Windows(connection, self._catalog, last_s=look.through_s, now_ms=look.now_ms)
+        facts = sums.issue_facts([change.issue_id for change in look.changes])
+        earliest = look.now_ms - LATEST_S * 1000
+        for change in look.changes:
+            issue = facts.get(change.issue_id)
+            if issue is None or issue.muted or change.seen_ms < earliest:
+                continue
+            for plan in plans:
+                rule = plan.rule
+                regressed = rule.condition.kind is ConditionKind.REGRESSED_ISSUE
+                if (
+                    regressed == change.regressed
+                    and issue.function_id in self._catalog.within(rule.scope)
+                    and (not rule.condition.types or issue.type in rule.condition.types)
+                    and not (rule.ignore_4xx and issue.client_error)
+                ):
+                    t = min(change.seen_ms // 60_000 * MINUTE_S + MINUTE_S, look.open_s)
+                    look.hits.setdefault(rule.id, []).append(Hit(t, f"issue:{change.issue_id}", 1, 1, strict=True))
+
+    def _settle(self, connection: Connection, look: _Look) -> int:
+        caught_up = look.through_s >= look.now_ms // 60_000 * MINUTE_S
+        settlement = Settlement(
+            plans=look.plans,
+            stopped=look.stopped,
+            hits=look.hits,
+            seen_s=_seen(look),
+            catalog=self._catalog,
+            mutes=Mutes(look.mutes, self._catalog, now_ms=look.now_ms),
+            now_s=look.open_s if caught_up else look.through_s,
+            now_ms=look.now_ms,
+        )
+        notices = settlement.write(connection, self._tell)
+        cursor = look.changes[-1].number if look.changes else look.position.issue_cursor
+        connection.execute(
+            update(alert_position)
+            .where(alert_position.c.id == 0)
+            .values(evaluated_s=look.through_s, blind_until_s=_blind_until(look), issue_cursor=cursor)
+        )
+        delete_by_key(connection, late_minutes, look.late)
+        return notices
+
+
+def _position(connection: Connection, *, lock: bool = False) -> Position | None:
+    table = alert_position.c
+    statement = select(table.evaluated_s, table.blind_until_s, table.issue_cursor).where(table.id == 0)
+    if lock and connection.dialect.name != "sqlite":
+        statement = statement.with_for_update()
+    row = connection.execute(statement).first()
+    return Position(*row) if row is not None else None
+
+
+def _blind_until(look: _Look) -> int:
+    """After a long pause it may be that nothing was received meanwhile: few invocations mean nothing then."""
+    if look.now_ms // 1000 - look.position.evaluated_s > BLIND_S:
+        return max(look.position.blind_until_s, look.now_ms // 60_000 * MINUTE_S)
+    return look.position.blind_until_s
+
+
+def _seen(look: _Look) -> dict[str, int]:
+    """By rule the last of its moments that all that is to be known of it is known of."""
+    if not look.whole:
+        return {}
+    now_s = look.now_ms // 1000
+    return {id: min(look.through_s, now_s - plan.lag_s) // plan.step_s * plan.step_s for id, plan in look.plans.items()}
+
+
+def _moments_of(minutes: Iterable[int], reach_s: int, last_s: int) -> set[int]:
+    """The moments up to `last_s` whose windows hold one of the minutes."""
+    found: set[int] = set()
+    done = 0
+    for minute in minutes:
+        found.update(range(max(minute + MINUTE_S, done), min(minute + reach_s, last_s) + 1, MINUTE_S))
+        done = max(done, minute + reach_s)
+    return found
+
+
+def _gather(hits: dict[str, list[Hit]], more: Mapping[str, list[Hit]]) -> None:
+    for id, some in more.items():
+        hits.setdefault(id, []).extend(some)
