@@ -27,7 +27,8 @@ from collector.domain.histogram import percentile_ms
 from collector.domain.ids import span_bytes, span_number
 from collector.store.queries import cursor as cursors
 from collector.store.queries.common import FunctionRef, IssueLabel, Point, ServiceCount, Tag, TimeRange
-from collector.store.queries.functions import known_cost
+from collector.store.queries.costs import CostPart, calls_by_service
+from collector.store.queries.functions import CALLS_COST, known_cost
 from collector.store.queries.lookups import labels, ran_ns, read_services, searchable, starts_with, storable
 from collector.store.queries.tags import tagged, tags_of
 from collector.store.queries.windows import Buckets, chart_buckets, grouped, nanoseconds, rollup, slices
@@ -46,7 +47,7 @@ from collector.store.tables import (
 MOST_PER_PAGE = 500
 MOST_ISSUES = 100  # choices of the filter
 
-_SUMS = ("invocations", "errors", "cold_starts", "duration_us", "cost_pd", "unpriced")
+_SUMS = ("invocations", "errors", "cold_starts", "duration_us", "cost_pd", "unpriced", *CALLS_COST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class FunctionDetail:
     invocations_total: int
     errors_total: int
     cold_starts_total: int
-    cost_total_pd: int | None
+    cost_total_pd: int | None  # of its invocations, without their calls
     average_ms: float | None
     p50_ms: float | None
     p95_ms: float | None
@@ -76,6 +77,9 @@ class FunctionDetail:
     p95: tuple[Point, ...]  # ms; NaN where nothing ran
     cost: tuple[Point, ...]  # picodollars
     issues: tuple[IssueLabel, ...]  # seen within the window, for the filter
+    calls_cost_pd: int = 0  # of those of their calls that have a price
+    unpriced_calls: int = 0
+    calls_by_service: tuple[CostPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class InvocationRow:
     batch_size: int | None = None
     batch_failed: int | None = None  # records that it gave back
     tags: tuple[Tag, ...] = ()
+    calls_cost_pd: int = 0  # of those of its calls that have a price
+    unpriced_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ def get_function(connection: Connection, function_id: int, window: TimeRange) ->
     buckets = chart_buckets(window)
     sums, max_memory_mb = _sums(connection, function_id, window, buckets)
     histograms = _histograms(connection, function_id, window, buckets)
-    count, errors, cold_starts, duration_us, cost_pd, unpriced = (
+    count, errors, cold_starts, duration_us, cost_pd, unpriced, calls_cost_pd, unpriced_calls = (
         sum(values[index] for values in sums.values()) for index in range(len(_SUMS))
     )
     whole = [pair for histogram in histograms.values() for pair in histogram]
@@ -147,7 +153,10 @@ def get_function(connection: Connection, function_id: int, window: TimeRange) ->
         cold_starts=buckets.points({bar: values[2] for bar, values in sums.items()}),
         average=buckets.points(averages, nan),
         p95=buckets.points({bar: value for bar, value in p95s.items() if value is not None}, nan),
-        cost=buckets.points({bar: values[4] for bar, values in sums.items()}),
+        cost=buckets.points({bar: values[4] + values[6] for bar, values in sums.items()}),
+        calls_cost_pd=calls_cost_pd,
+        unpriced_calls=unpriced_calls,
+        calls_by_service=calls_by_service(connection, function_id, window),
         issues=_issues(connection, function_id, window),
     )
 
@@ -300,6 +309,8 @@ def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) ->
             batch_size=row.batch_size,
             batch_failed=row.batch_failed,
             tags=tags.get((row.started_ns, row.span_id), ()),
+            calls_cost_pd=row.calls_cost_pd,
+            unpriced_calls=row.unpriced_calls,
         )
         for row in rows
     )

@@ -34,8 +34,16 @@ class FunctionRow:
     last_seen_ms: int | None  # start of its latest invocation ever
     trend: tuple[int, ...]  # invocations, 24 equal buckets over the window
     error_trend: tuple[int, ...]
+    calls_cost_pd: int = 0  # of those of its calls that have a price
+    unpriced_calls: int = 0
+
+    @property
+    def whole_cost_pd(self) -> int | None:
+        """With its calls; None where nothing is known."""
+        return self.cost_pd if not self.calls_cost_pd else (self.cost_pd or 0) + self.calls_cost_pd
 
 
+CALLS_COST = ("calls_cost_pd", "unpriced_calls")
 SORTS = ("name", "invocations", "errors", "average", "p95", "memory", "cost", "last_seen")
 
 _SORT_VALUES: dict[str, Callable[[FunctionRow], float | int | None]] = {
@@ -44,7 +52,7 @@ _SORT_VALUES: dict[str, Callable[[FunctionRow], float | int | None]] = {
     "average": lambda row: row.average_ms,
     "p95": lambda row: row.p95_ms,
     "memory": lambda row: row.max_memory_mb,
-    "cost": lambda row: row.cost_pd,
+    "cost": lambda row: row.whole_cost_pd,
     "last_seen": lambda row: row.last_seen_ms,
 }
 
@@ -65,7 +73,9 @@ def list_functions(
     quiet = (0,) * TREND_BUCKETS
     rows = []
     for found in connection.execute(_described(matching)):
-        count, errors, cold_starts, duration_us, cost_pd, unpriced, memory = sums.get(found.id, (0,) * 7)
+        count, errors, cold_starts, duration_us, cost_pd, unpriced, calls_cost_pd, unpriced_calls, memory = sums.get(
+            found.id, (0,) * 9
+        )
         rows.append(
             FunctionRow(
                 function=FunctionRef(*found[:5]),
@@ -82,6 +92,8 @@ def list_functions(
                 last_seen_ms=found.last_seen_ns // 1_000_000 if found.last_seen_ns is not None else None,
                 trend=tuple(trends.get(found.id, quiet)),
                 error_trend=tuple(error_trends.get(found.id, quiet)),
+                calls_cost_pd=calls_cost_pd,
+                unpriced_calls=unpriced_calls,
             )
         )
     return _sorted(rows, sort, descending)[:MOST]
@@ -115,8 +127,8 @@ def _described(matching: list[ColumnElement[bool]]) -> Any:
 
 
 def _sums(connection: Connection, window: TimeRange, chosen: Any) -> dict[int, tuple[int, ...]]:
-    names = ("invocations", "errors", "cold_starts", "duration_us", "cost_pd", "unpriced")
     stats = function_stats.c
+    names = ("invocations", "errors", "cold_starts", "duration_us", "cost_pd", "unpriced", *CALLS_COST)
     rows = rollup(
         function_stats,
         slices(window),

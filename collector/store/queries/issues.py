@@ -187,9 +187,7 @@ def count_issues(
     return found
 
 
-def issue_choices(
-    connection: Connection, window: TimeRange
-) -> tuple[list[tuple[IssueKind, int]], list[FunctionRef]]:
+def issue_choices(connection: Connection, window: TimeRange) -> tuple[list[tuple[IssueKind, int]], list[FunctionRef]]:
     """What the filters offer: kinds with their number of issues and functions, of issues that occurred within the
     window."""
     seen = _seen(window)

@@ -12,11 +12,12 @@ from collector.domain.arns import parse_arn
 from collector.domain.facts import Direction
 from collector.domain.histogram import percentile_ms
 from collector.store.queries.common import FunctionRef, ResourceRef, TimeRange
-from collector.store.queries.functions import known_cost
+from collector.store.queries.functions import CALLS_COST, known_cost
 from collector.store.queries.lookups import FUNCTION_COLUMNS, functions_by_id, resources_by_id, unknown_function
 from collector.store.queries.windows import grouped, rollup, slices
 from collector.store.tables import edge_durations, edge_stats, flow_stats, function_durations, function_stats, functions
 
+_EDGE_SUMS = ("calls", "errors", "duration_us", "cost_pd", "unpriced")
 MOST_EDGES = 2_000  # the busiest; a drawing of more is no map
 
 
@@ -28,6 +29,8 @@ class MapFunction:
     average_ms: float | None
     p95_ms: float | None
     cost_pd: int | None
+    calls_cost_pd: int = 0  # of those of its calls that have a price
+    unpriced_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class MapEdge:
     errors: int
     average_ms: float | None  # None for triggers: nothing measures them
     p95_ms: float | None
+    cost_pd: int | None = None  # of those calls that have a price; None: none has, or it is a trigger
+    unpriced: int = 0  # calls without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class _Flow:
     calls: int = 0
     errors: int = 0
     duration_us: int = 0
+    cost_pd: int = 0
+    unpriced: int = 0
     histogram: Counter[int] = field(default_factory=Counter)
 
 
@@ -91,15 +98,15 @@ def get_system_map(connection: Connection, window: TimeRange) -> SystemMap:
 
 
 def _edges(connection: Connection, window: TimeRange) -> list[tuple[int, ...]]:
-    """(function, resource, direction, calls, errors, duration_us), busiest first."""
+    """(function, resource, direction, calls, errors, duration_us, cost_pd, unpriced), busiest first."""
     stats = edge_stats.c
     rows = rollup(
         edge_stats,
         slices(window),
-        [stats.function_id, stats.resource_id, stats.direction, stats.calls, stats.errors, stats.duration_us],
+        [stats.function_id, stats.resource_id, stats.direction, *(stats[name] for name in _EDGE_SUMS)],
     )
     keys = [rows.c.function_id, rows.c.resource_id, rows.c.direction]
-    found = grouped(rows, keys, "calls", "errors", "duration_us").subquery()
+    found = grouped(rows, keys, *_EDGE_SUMS).subquery()
     statement = (
         select(found)
         .where(found.c.calls > 0)
@@ -167,7 +174,7 @@ def _flows(
     same: Mapping[int, int],
 ) -> dict[_EdgeKey, _Flow]:
     flows: defaultdict[_EdgeKey, _Flow] = defaultdict(_Flow)
-    for function_id, resource_id, direction, calls, errors, duration_us in rows:
+    for function_id, resource_id, direction, calls, errors, duration_us, cost_pd, unpriced in rows:
         function = f"function:{function_id}"
         resource = f"function:{same[resource_id]}" if resource_id in same else f"resource:{resource_id}"
         triggers = direction == Direction.TRIGGERS
@@ -175,6 +182,8 @@ def _flows(
         flow.calls += calls
         flow.errors += errors
         flow.duration_us += duration_us
+        flow.cost_pd += cost_pd
+        flow.unpriced += unpriced
         if not triggers:
             flow.histogram.update(histograms.get((function_id, resource_id), {}))
     return dict(flows)
@@ -190,6 +199,8 @@ def _edge(key: _EdgeKey, flow: _Flow) -> MapEdge:
         errors=flow.errors,
         average_ms=None if trigger else flow.duration_us / flow.calls / 1e3,
         p95_ms=None if trigger else percentile_ms(flow.histogram.items(), 0.95),
+        cost_pd=None if trigger or flow.unpriced == flow.calls else flow.cost_pd,
+        unpriced=0 if trigger else flow.unpriced,
     )
 
 
@@ -211,7 +222,7 @@ def _resources(resources: Collection[ResourceRef], flows: Mapping[_EdgeKey, _Flo
 def _functions(connection: Connection, window: TimeRange, linked: set[int]) -> tuple[MapFunction, ...]:
     """Those that ran in the window, and those that edges lead to."""
     stats, durations = function_stats.c, function_durations.c
-    names = ("invocations", "errors", "duration_us", "cost_pd", "unpriced")
+    names = ("invocations", "errors", "duration_us", "cost_pd", "unpriced", *CALLS_COST)
     rows = rollup(function_stats, slices(window), [stats.function_id, *(stats[name] for name in names)])
     sums = {row[0]: tuple(row[1:]) for row in connection.execute(grouped(rows, [rows.c.function_id], *names))}
     rows = rollup(function_durations, slices(window), [durations.function_id, durations.bucket, durations.count])
@@ -222,7 +233,7 @@ def _functions(connection: Connection, window: TimeRange, linked: set[int]) -> t
     known = functions_by_id(connection, ids)
     nodes = []
     for id in ids:
-        count, errors, duration_us, cost_pd, unpriced = sums.get(id, (0, 0, 0, 0, 0))
+        count, errors, duration_us, cost_pd, unpriced, calls_cost_pd, unpriced_calls = sums.get(id, (0,) * 7)
         function = known.get(id, unknown_function(id))
         nodes.append(
             MapFunction(
@@ -232,6 +243,8 @@ def _functions(connection: Connection, window: TimeRange, linked: set[int]) -> t
                 average_ms=duration_us / count / 1e3 if count else None,
                 p95_ms=percentile_ms(histograms.get(id, ()), 0.95),
                 cost_pd=known_cost(function.kind, count, cost_pd, unpriced),
+                calls_cost_pd=calls_cost_pd,
+                unpriced_calls=unpriced_calls,
             )
         )
     return tuple(sorted(nodes, key=lambda node: (node.function.name, node.function.id)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from collector.domain.facts import Initialization, Result
+from collector.domain.facts import Capacity, Initialization, Result
+from collector.store.queries.costs import parts_of
 from collector.store.queries.lookups import labels, read_services, unknown_function
 from collector.store.queries.transaction_expired import add_expired, count_gone
 from collector.store.queries.transaction_logged import add_logged
@@ -87,6 +88,10 @@ def get_transaction(
         unreadable=source.unreadable,
         without_payloads=without_payloads,
         gone_invocations=count_gone(connection, row.id, source),
+        # Each misses some calls: the one those that are not read, the other those that came without their invocation.
+        calls_cost_pd=max(row.calls_cost_pd, sum(call.cost_pd or 0 for call in source.calls.values())),
+        unpriced_calls=max(row.unpriced_calls, sum(call.cost_pd is None for call in source.calls.values())),
+        costs=parts_of(source.invocations.values(), source.calls.values(), source.functions, source.resources),
     )
 
 
@@ -116,6 +121,10 @@ def _invocations(source: Source) -> tuple[InvocationDetail, ...]:
             reported_ns=row.reported_ns,
             batch_size=row.batch_size,
             batch_failed=row.batch_failed,
+            calls_cost_pd=row.calls_cost_pd,
+            unpriced_calls=row.unpriced_calls,
+            capacity=Capacity(row.capacity),
+            ephemeral_mb=row.ephemeral_mb,
             failure=FailureDetail(failure.type, failure.message) if (failure := source.failures.get(id)) else None,
             memory_mb=row.memory_mb,
             max_memory_mb=row.max_memory_mb,

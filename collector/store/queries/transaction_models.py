@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from collector.domain.facts import Initialization, Result
+from collector.domain.facts import Capacity, Initialization, Result
 from collector.store.queries.common import FunctionRef, IssueLabel, ResourceRef, ServiceCount
+from collector.store.queries.costs import CostPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class SpanDetail:
     response: str | None  # invocations: the return value; calls: the response
     attributes: Mapping[str, str]  # all others, as text, sorted by name
     reported: tuple[ReportedIssue, ...] = ()  # invocations: issues that the function reported itself
+    cost_pd: int | None = None  # of a call: 0 where AWS charges nothing for it, None where it is not known
     causes: tuple[str, ...] = ()  # keys of all calls that set it off across asynchronous hops; a batch has several
 
 
@@ -88,6 +90,10 @@ class InvocationDetail:
     )
     batch_size: int | None = None
     batch_failed: int | None = None
+    calls_cost_pd: int = 0  # of those of its calls that have a price
+    unpriced_calls: int = 0
+    capacity: Capacity = Capacity.ON_DEMAND
+    ephemeral_mb: int | None = None
     failure: FailureDetail | None = None  # what the platform says, or its silence, where its span says nothing
 
 
@@ -128,3 +134,6 @@ class TransactionDetail:
     # What retention has taken: of so many invocations all but their rows, and so many whole.
     without_payloads: int = 0
     gone_invocations: int = 0
+    calls_cost_pd: int = 0  # of those of its invocations' calls that have a price
+    unpriced_calls: int = 0
+    costs: tuple[CostPart, ...] = ()  # of those of its spans that are read

@@ -259,6 +259,7 @@ def _detail(node: _Node, function: FunctionRef, source: Source) -> SpanDetail:
         request=text_of(picked[request]) if request else None,
         response=text_of(picked[response]) if response else None,
         attributes=_Texts(span.attributes, {request, response}),
+        cost_pd=call.cost_pd if call is not None else None,
         causes=node.causes,
     )
 

@@ -52,6 +52,8 @@ class TransactionRow:
     cost_pd: int | None
     issues: tuple[IssueLabel, ...]
     running_invocations: int = 0  # that have not ended yet
+    calls_cost_pd: int = 0  # of those of its calls that have a price
+    unpriced_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,8 @@ def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) ->
             cost_pd=row.cost_pd,
             issues=labels(occurred[row.id]),
             running_invocations=row.running_invocations,
+            calls_cost_pd=row.calls_cost_pd,
+            unpriced_calls=row.unpriced_calls,
         )
 
     return tuple(map(described, rows))
