@@ -1,4 +1,4 @@
-"""What delivers alerts, made from the settings."""
+"""What decides on alerts and delivers them, made from the settings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,35 @@ from sqlalchemy import Engine
 
 from collector.alerts.delivery import Deliverer
 from collector.alerts.directory import Directory
+from collector.alerts.evaluator import Evaluator
 from collector.alerts.keyring import Keyring, KeyringError
 from collector.alerts.networks import Networks
 from collector.app.errors import InvalidSetting
 from collector.app.settings import Settings, variable
 from collector.store.engine import sqlite_path
+
+
+class Alerting:
+    """What evaluates rules and what delivers the outcome, as one thing to start and to end."""
+
+    def __init__(self, evaluator: Evaluator, deliverer: Deliverer) -> None:
+        self._evaluator = evaluator
+        self._deliverer = deliverer
+
+    def start(self) -> None:
+        self._deliverer.start()
+        self._evaluator.start()
+
+    def close(self, timeout_s: float) -> bool:
+        """Returns whether everything that was being delivered ended in time."""
+        self._evaluator.close()
+        return self._deliverer.close(timeout_s)
+
+
+def make_alerting(settings: Settings, writing: Engine, reading: Engine, url: str) -> Alerting:
+    """Not started. Raises InvalidSetting."""
+    deliverer = make_deliverer(settings, writing, reading, url)
+    return Alerting(Evaluator(writing, reading, told=deliverer.wake), deliverer)
 
 
 def make_directory(settings: Settings, engine: Engine, url: str | None = None) -> Directory:

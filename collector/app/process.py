@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from collector.app.access import DashboardKeys, first_token
-from collector.app.alerting import make_deliverer
+from collector.app.alerting import make_alerting
 from collector.app.database import opened
 from collector.app.errors import CannotListen, InvalidSetting
 from collector.app.server import Server, bind
@@ -136,9 +136,9 @@ def running(settings: Settings) -> Iterator[Running]:
         grpc_server = _grpc_server(
             settings, host, exports, admission=admission, counters=counters, authentication=authentication, tls=tls
         )
-        deliverer = make_deliverer(settings, writing, reading, server.url)
+        alerting = make_alerting(settings, writing, reading, server.url)
         server.start()
-        deliverer.start()
+        alerting.start()
         process = Running(server.url, describe(writing), first_token=first)
         if tls is None and not _is_loopback(host):
             _logger.warning("Without TLS, tokens and telemetry cross the network in clear: docs/security.md")
@@ -151,7 +151,7 @@ def running(settings: Settings) -> Iterator[Running]:
             process.drained = server.stop(settings.stop_timeout_s)
             if ended is not None:
                 process.drained = ended() and process.drained
-            process.drained = deliverer.close(settings.stop_timeout_s) and process.drained
+            process.drained = alerting.close(settings.stop_timeout_s) and process.drained
 
         stack.callback(stop)
         yield process
