@@ -164,8 +164,8 @@ def test_a_decorated_function_sends_with_a_token(locked: Clew, tokens: Tokens, t
         assert (0, '{"a": 1}\n') == (done.returncode, done.stdout)
         return done.stderr
 
-    invoke("stranger")
-    invoke("friend", "--env", f"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20{secret}")
+    assert "HTTP 401" in invoke("stranger")
+    assert "HTTP 401" not in invoke("friend", "--env", f"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20{secret}")
     page = signed_in(locked, first_token(locked))
     assert "friend" in page
     assert "stranger" not in page
