@@ -88,6 +88,7 @@ def test_signing_in_and_out(client: FlaskClient, secret: str) -> None:
     assert 303 == sign_in(client, secret)
     assert 200 == client.get("/").status_code
     assert "Sign out" in client.get("/issues").text
+    assert "Make an ingest token" in client.get("/").text  # nothing was received yet, and sending takes one
     assert 303 == client.get("/sign-in").status_code
     assert send_form(client, "/sign-out").headers["Location"].startswith("/sign-in")
     assert 303 == client.get("/").status_code
@@ -230,6 +231,7 @@ def test_where_only_this_machine_comes_nobody_signs_in(engine: Engine) -> None:
     client = locked_app(engine, required=lambda environ: "HTTP_X_FORWARDED_FOR" in environ).test_client()
     assert 200 == client.get("/").status_code
     assert "Sign out" not in client.get("/").text
+    assert "Make an ingest token" not in client.get("/").text
     assert 400 == client.get("/", headers={"Host": "evil.example"}).status_code
     assert 303 == client.get("/", headers={"X-Forwarded-For": "203.0.113.9", "Host": "clew.example.com"}).status_code
 
