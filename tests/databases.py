@@ -41,12 +41,20 @@ def create_sqlite(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-# Waits for its standard input to end, which happens when the test run ends, in whatever way, and takes the server
-# and its files along. `wait` needs the server to be the shell's own child.
+# Does what it is told on its standard input until that ends, which happens when the test run ends, in whatever way;
+# then it takes the server and its files along. `wait` needs the server to be the shell's own child.
 _SUPERVISOR = """
-{postgres} -D {folder}/data -k {folder} >{folder}/log 2>&1 &
-server=$!
-read -r _
+start() {{
+    {postgres} -D {folder}/data -k {folder} >>{folder}/log 2>&1 &
+    server=$!
+}}
+start
+while read -r word; do
+    case $word in
+        start) start ;;
+        *) kill -$word $server; wait $server; echo gone ;;
+    esac
+done
 kill -INT $server
 wait $server
 rm -rf {folder}
@@ -88,7 +96,7 @@ class PostgresServer:
             self._supervisor = subprocess.Popen(
                 ["sh", "-c", self._script(binaries / "bin" / "postgres")],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for pytest, which then lets the server end in order
                 **self._as_user(),
@@ -105,19 +113,39 @@ class PostgresServer:
     def url(self, name: str) -> str:
         return f"postgresql://clew@/{name}?host={self._folder}"
 
-    def create(self, *, migrated: bool = True) -> str:
-        """The name of a new database of this server."""
+    def create(self, *, migrated: bool = True, durable: bool = False) -> str:
+        """The name of a new database of this server; `durable`: what is committed there survives the server's crash."""
         name = f"test_{uuid4().hex}"
         self._execute("CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE if migrated else "template0")
+        if durable:
+            self._execute("ALTER DATABASE {} SET synchronous_commit = on", name)
         return name
 
     def drop(self, name: str) -> None:
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
+    def go(self, *, crash: bool = False) -> None:
+        """Ends all connections and the server, which `come_back` starts again. A crash writes nothing to disk first."""
+        self._tell("QUIT" if crash else "INT")
+        assert self._supervisor.stdout is not None
+        assert self._supervisor.stdout.readline() == b"gone\n"
+
+    def come_back(self) -> None:
+        """Returns when the server takes connections."""
+        self._tell("start")
+        self._wait()
+
     def stop(self) -> None:
         assert self._supervisor.stdin is not None
+        assert self._supervisor.stdout is not None
         self._supervisor.stdin.close()
         self._supervisor.wait(START_S)
+        self._supervisor.stdout.close()
+
+    def _tell(self, word: str) -> None:
+        assert self._supervisor.stdin is not None
+        self._supervisor.stdin.write(f"{word}\n".encode())
+        self._supervisor.stdin.flush()
 
     def _as_user(self) -> dict[str, Any]:
         # Popen's own arguments; a home or a working directory under /root would not be reachable.

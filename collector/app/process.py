@@ -17,6 +17,9 @@ from collector.app.access import DashboardKeys, first_token
 from collector.app.alerting import make_alerting
 from collector.app.database import opened
 from collector.app.errors import CannotListen, InvalidSetting
+from collector.app.memory import give_memory_back
+from collector.app.own_telemetry import start_metrics
+from collector.app.prometheus import exposition
 from collector.app.server import Server, bind
 from collector.app.settings import RESERVED_THREADS, Settings, variable
 from collector.app.tls import Tls, read_tls
@@ -29,9 +32,11 @@ from collector.receivers.counters import Counters
 from collector.receivers.exports import Exports
 from collector.receivers.firehose import FirehoseReceiver
 from collector.receivers.keyring import Keyring
+from collector.receivers.measures import receiver_measures
 from collector.receivers.otlp import OtlpReceiver
 from collector.receivers.status import StatusPages
 from collector.store.engine import describe
+from collector.store.measures import store_measures
 from collector.store.retention import Retention
 from collector.store.schema import claim, upgrade
 from collector.store.tokens import Tokens
@@ -68,6 +73,7 @@ def running(settings: Settings) -> Iterator[Running]:
     Raises StartError or StoreError.
     """
     sys.setswitchinterval(SWITCH_S)
+    give_memory_back()
     with ExitStack() as stack:
         # The port first: one that is taken is told before a database is touched, and a client that comes meanwhile
         # waits instead of being refused.
@@ -109,10 +115,10 @@ def running(settings: Settings) -> Iterator[Running]:
         deliveries = FirehoseReceiver(
             exports.submit, counters=counters, access_key=settings.firehose_access_key, authentication=authentication
         )
+        measures = [*receiver_measures(admission, counters), *store_measures(writer, reading)]
         pages = StatusPages(
             writer,
-            admission=admission,
-            counters=counters,
+            metrics=exposition(measures),
             version=version("clew-server"),
             authentication=authentication,
         )
@@ -146,15 +152,23 @@ def running(settings: Settings) -> Iterator[Running]:
             grpc_server.start()
             process.grpc_port = grpc_server.port
 
+        stop_metrics = start_metrics(measures, version=version("clew-server"), ports=(server.port, process.grpc_port))
+
         def stop() -> None:
-            ended = grpc_server.stop(settings.stop_timeout_s) if grpc_server is not None else None
-            process.drained = server.stop(settings.stop_timeout_s)
-            if ended is not None:
-                process.drained = ended() and process.drained
+            pages.draining = True
+            stop_metrics()
+            process.drained = _drain(server, grpc_server, settings.stop_timeout_s)
             process.drained = alerting.close(settings.stop_timeout_s) and process.drained
 
         stack.callback(stop)
         yield process
+
+
+def _drain(server: Server, grpc_server: GrpcServer | None, timeout_s: float) -> bool:
+    """Takes no more requests on either port and waits for those that have begun. False: some did not end in time."""
+    ended = grpc_server.stop(timeout_s) if grpc_server is not None else None
+    drained = server.stop(timeout_s)
+    return (ended is None or ended()) and drained
 
 
 def _grpc_server(

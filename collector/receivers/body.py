@@ -57,20 +57,21 @@ def _read(environ: Mapping[str, Any], length: int, grant: Grant) -> bytes:
     """So many bytes, or all there are. Asked for in pieces: what a client says it will send takes no room before it
     comes, or eight clients that say 8 MiB and send nothing would keep all others out."""
     read = environ["wsgi.input"].read
-    if length <= _PIECE:
-        grant.take(length)
-        whole: bytes = read(length) if length else b""
-        return whole
     pieces: list[bytes] = []
     while length > 0:
         size = min(length, _PIECE)
-        grant.take(size)
+        try:
+            grant.take(size)
+        except Refusal:
+            pieces.clear()
+            _drain(environ)
+            raise
         piece = read(size)
         pieces.append(piece)
         length -= size
         if len(piece) < size:
             break
-    return b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def decompress(data: bytes, encoding: str, limit: int, grant: Grant) -> bytes:

@@ -1,4 +1,4 @@
-"""`/healthz` for whoever supervises the process, `/metrics` for Prometheus."""
+"""`/livez`, `/readyz` and `/healthz` for whoever supervises the process, `/metrics` for Prometheus."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from collector.receivers.answer import JSON, TEXT, refused, respond
 from collector.receivers.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from _typeshed.wsgi import StartResponse
 
-    from collector.receivers.admission import Admission
     from collector.receivers.authentication import Authentication
-    from collector.receivers.counters import Counters
 
-PATHS = ("/healthz", "/metrics")
+PATHS = ("/healthz", "/livez", "/metrics", "/readyz")
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -26,7 +24,12 @@ class Health(Protocol):
     """What tells whether exports can be stored; `collector.store.writer.Writer` does."""
 
     @property
-    def alive(self) -> bool: ...
+    def running(self) -> bool:
+        """Whether what stores is there at all; if not, only a new process helps."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether exports are taken and, as far as is known, stored."""
 
 
 class StatusPages:
@@ -36,16 +39,15 @@ class StatusPages:
         self,
         store: Health,
         *,
-        admission: Admission,
-        counters: Counters,
+        metrics: Callable[[], bytes],
         version: str,
         authentication: Authentication | None = None,
     ) -> None:
         self._store = store
         self._authentication = authentication
-        self._admission = admission
-        self._counters = counters
+        self._metrics = metrics
         self._version = version
+        self.draining = False  # True: the process is about to stop, and wants no more requests
         self._started_s = time.time()
 
     def __call__(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -58,50 +60,12 @@ class StatusPages:
                     self._authentication.look(environ)
             except Refusal as refusal:
                 return refused(start_response, TEXT, refusal)
-            return respond(start_response, 200, _PROMETHEUS, self._metrics().encode(), headers)
-        alive = self._store.alive
-        health = {
-            "status": "ok" if alive else "unavailable",
-            "version": self._version,
-            "uptime_s": int(time.time() - self._started_s),
-        }
-        return respond(start_response, 200 if alive else 503, JSON, json.dumps(health).encode(), headers)
-
-    def _metrics(self) -> str:
-        counters = self._counters
-        lines: list[str] = []
-
-        def add(name: str, kind: str, text: str, values: Mapping[str, float]) -> None:
-            lines.extend((f"# HELP clew_{name} {text}", f"# TYPE clew_{name} {kind}"))
-            lines.extend(f"clew_{name}{labels} {value}" for labels, value in sorted(values.items()))
-
-        def by(label: str, counts: Mapping[str, int]) -> dict[str, float]:
-            return {f'{{{label}="{value}"}}': count for value, count in dict(counts).items()}
-
-        add(
-            "requests_total",
-            "counter",
-            "Export requests answered, by signal and HTTP status.",
-            {f'{{signal="{name}",status="{status}"}}': n for (name, status), n in dict(counters.requests).items()},
-        )
-        add("requests_refused_total", "counter", "Export requests refused.", by("reason", counters.refusals))
-        add("stored_items_total", "counter", "Spans and log records stored.", by("signal", counters.stored_items))
-        add(
-            "rejected_items_total",
-            "counter",
-            "Spans and log records refused by partial success.",
-            by("signal", counters.rejected_items),
-        )
-        add(
-            "unplaced_log_records_total",
-            "counter",
-            "Log records of no trace, not kept.",
-            {"": counters.unplaced_records},
-        )
-        add("received_bytes_total", "counter", "Bytes of bodies as sent.", {"": counters.received_bytes})
-        add("decompressed_bytes_total", "counter", "Bytes of the same bodies.", {"": counters.decompressed_bytes})
-        add("requests_under_way", "gauge", "Exports being received or stored.", {"": self._admission.requests})
-        add("bytes_under_way", "gauge", "Bytes of their bodies.", {"": self._admission.bytes})
-        add("store_alive", "gauge", "1 if exports can be stored.", {"": int(self._store.alive)})
-        add("start_time_seconds", "gauge", "When the process began, seconds since 1970.", {"": self._started_s})
-        return "\n".join(lines) + "\n"
+            return respond(start_response, 200, _PROMETHEUS, self._metrics(), headers)
+        if environ["PATH_INFO"] == "/livez":
+            well = self._store.running
+            status = "ok" if well else "dead"
+        else:
+            well = self._store.alive and not self.draining
+            status = "ok" if well else "draining" if self.draining else "unavailable"
+        health = {"status": status, "version": self._version, "uptime_s": int(time.time() - self._started_s)}
+        return respond(start_response, 200 if well else 503, JSON, json.dumps(health).encode(), headers)

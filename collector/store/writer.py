@@ -8,6 +8,7 @@ that follows means stored.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -16,15 +17,18 @@ import sqlalchemy.exc
 from sqlalchemy import Engine
 
 from collector.domain.facts import Facts
+from collector.domain.limits import DEFAULT_LIMITS, Limits
 from collector.domain.prices import PriceTable, default_prices
 from collector.store.commit import Seen, write_facts
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable
+from collector.store.measures import WriterCounts
 from collector.store.stitcher import Stitcher
 from collector.store.sweep import GRACE_S, Sweeper
 
 MAX_GROUP_BYTES = 16 * 1024 * 1024  # a commit holds the write lock, so it may not grow with the backlog
 SWEEP_EVERY_S = 10.0  # how late it may be noticed that a deadline has passed; idle, a pass takes half a millisecond
 STITCH_EVERY_S = 0.2  # how far the transactions may lag behind what is stored; each pass is one more commit
+REST_S = 10.0  # without passes of either after the database failed
 RETRY_AFTER_S = 1
 DOUBT_S = 30  # then health is ok again until a commit fails: who sends nothing to a sick collector must learn of it
 
@@ -32,11 +36,12 @@ logger = logging.getLogger(__name__)
 
 
 class _Request:
-    __slots__ = ("done", "error", "facts", "size")
+    __slots__ = ("begun", "done", "error", "facts", "size")
 
     def __init__(self, facts: Facts, size: int) -> None:
         self.facts = facts
         self.size = size
+        self.begun = time.monotonic()
         self.done = threading.Event()
         self.error: Exception | None = None
 
@@ -50,13 +55,16 @@ class Writer:
         *,
         max_queue_bytes: int = 64 * 1024 * 1024,
         prices: PriceTable | None = None,
+        limits: Limits = DEFAULT_LIMITS,
         grace_s: float = GRACE_S,
     ) -> None:
         self._engine = engine
         self._max_queue_bytes = max_queue_bytes
         self._prices = prices or default_prices()
+        self._limits = limits
         self._stitcher = Stitcher(engine)
-        self._sweeper = Sweeper(engine, prices=self._prices, grace_s=grace_s)
+        self._sweeper = Sweeper(engine, prices=self._prices, limits=limits, grace_s=grace_s)
+        self.counts = WriterCounts()
         self._seen = Seen()
         self._waiting: deque[_Request] = deque()
         self._waiting_bytes = 0
@@ -74,6 +82,16 @@ class Writer:
     def alive(self) -> bool:
         """Whether requests are taken and, as far as is known, stored: false for a while after a commit failed."""
         return self._takes and time.monotonic() >= self._doubtful_until
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread that writes is there."""
+        return self._thread.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no commit has taken yet."""
+        return len(self._waiting)
 
     @property
     def waiting_bytes(self) -> int:
@@ -134,31 +152,52 @@ class Writer:
                 pause = min(self._stitch_due, self._sweep_due) - time.monotonic()
                 if pause <= 0 or not self._changed.wait(pause):
                     break
-            group: list[_Request] = []
-            size = 0
-            while self._waiting and (not group or size + self._waiting[0].size <= MAX_GROUP_BYTES):
-                request = self._waiting.popleft()
-                size += request.size
-                group.append(request)
-            self._waiting_bytes -= size
-            return group
+            return self._take_waiting(MAX_GROUP_BYTES)
+
+    def _take(self, most_bytes: float) -> list[_Request]:
+        with self._changed:
+            return self._take_waiting(most_bytes)
+
+    def _take_waiting(self, most_bytes: float) -> list[_Request]:
+        """At least one request, if any waits, and no more than that many bytes."""
+        group: list[_Request] = []
+        size = 0
+        while self._waiting and (not group or size + self._waiting[0].size <= most_bytes):
+            request = self._waiting.popleft()
+            size += request.size
+            group.append(request)
+        self._waiting_bytes -= size
+        return group
 
     def _store(self, group: list[_Request]) -> None:
+        begun = time.monotonic()
         try:
             self._commit(group)
         except Exception as error:  # noqa: BLE001  # whatever it is, every waiting request must hear of it
             self._settle_failure(group, error)
         else:
+            now = time.monotonic()
             self._doubtful_until = 0.0
+            counts = self.counts
+            counts.commits += 1
+            counts.stored_exports += len(group)
+            counts.commit_s.add(now - begun)
             for request in group:
                 request.done.set()
-            if self._stitch_due == float("inf"):
-                self._stitch_due = time.monotonic() + STITCH_EVERY_S
+                counts.wait_s.add(now - request.begun)
+            # Nothing to do so far, or resting after a failure.
+            self._stitch_due = min(self._stitch_due, now + STITCH_EVERY_S)
 
     def _commit(self, group: list[_Request]) -> None:
         try:
             with self._engine.begin() as connection:
-                write_facts(connection, [request.facts for request in group], self._seen, prices=self._prices)
+                write_facts(
+                    connection,
+                    [request.facts for request in group],
+                    self._seen,
+                    prices=self._prices,
+                    limits=self._limits,
+                )
         except BaseException:
             self._seen.forget()
             raise
@@ -172,10 +211,17 @@ class Writer:
                     self._store([request])
                 return
             logger.error("an export could not be stored: %s", error)
+            self.counts.unstorable_exports += 1
             answer: Exception = StoreError("This export cannot be stored; the collector's log has the reason.")
         else:
-            self._doubtful_until = time.monotonic() + DOUBT_S
-            _log(f"a commit of {len(group)} exports failed", error)
+            self._doubt()
+            self._rest()
+            # Those that wait would wait for the same: five seconds for each commit that a lock fails, one after the
+            # other, until their clients have given up.
+            group = group + self._take(math.inf)
+            self.counts.failed_commits += 1
+            self.counts.returned_exports += len(group)
+            _log(f"a commit failed, and {len(group)} exports are to be sent again", error)
             reason = str(error) if isinstance(error, StoreError) else "The database failed."
             answer = StoreUnavailable(reason, RETRY_AFTER_S)
         for request in group:
@@ -187,21 +233,35 @@ class Writer:
         try:
             pause = self._stitcher.run_pass()
         except Exception as error:  # noqa: BLE001  # the queue still holds it all; the next pass takes it up
-            _log("stitching failed and will be tried again", error)
-            pause = RETRY_AFTER_S
-        self._stitch_due = float("inf") if pause is None else time.monotonic() + pause
+            self._fail_pass("stitching failed and will be tried again", error)
+        else:
+            self.counts.stitch_passes += 1
+            self._stitch_due = float("inf") if pause is None else time.monotonic() + pause
 
     def _sweep(self) -> None:
         """One pass, bounded too. What it changes is for the stitcher."""
-        pause = SWEEP_EVERY_S
         try:
-            if self._sweeper.run_pass():
-                pause = 0.0
+            more = self._sweeper.run_pass()
         except Exception as error:  # noqa: BLE001  # nothing of it is lost; the next pass takes it up
-            _log("the sweep failed and will be tried again", error)
-        now = time.monotonic()
-        self._sweep_due = now + pause
-        self._stitch_due = min(self._stitch_due, now + STITCH_EVERY_S)
+            self._fail_pass("the sweep failed and will be tried again", error)
+        else:
+            now = time.monotonic()
+            self._sweep_due = now if more else now + SWEEP_EVERY_S
+            self._stitch_due = min(self._stitch_due, now + STITCH_EVERY_S)
+
+    def _fail_pass(self, what: str, error: Exception) -> None:
+        _log(what, error)
+        self.counts.failed_passes += 1
+        self._rest()
+        if isinstance(error, StoreError | sqlalchemy.exc.OperationalError):
+            self._doubt()
+
+    def _rest(self) -> None:
+        """A pass may wait for the database as long as what just failed did, and hold up the requests that come then."""
+        self._stitch_due = self._sweep_due = time.monotonic() + REST_S
+
+    def _doubt(self) -> None:
+        self._doubtful_until = time.monotonic() + DOUBT_S
 
 
 def _log(what: str, error: Exception) -> None:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import pytest
 
 from collector.app.process import route
+from collector.app.prometheus import exposition
 from collector.app.server import Server, bind
 from collector.domain.facts import Facts
 from collector.receivers.admission import Admission
 from collector.receivers.authentication import Authentication
 from collector.receivers.counters import Counters
 from collector.receivers.exports import Exports
+from collector.receivers.measures import receiver_measures
 from collector.receivers.otlp import OtlpReceiver
 from collector.receivers.status import StatusPages
 
@@ -31,7 +33,7 @@ class FakeStore:
         self.error: Exception | None = None
         self.open = threading.Event()
         self.open.set()
-        self.alive = True
+        self.alive = self.running = True
 
     def submit(self, facts: Facts, size: int) -> None:
         assert size > 0
@@ -57,6 +59,7 @@ class Receiving:
     admission: Admission
     counters: Counters
     server: Server
+    pages: StatusPages
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -113,7 +116,8 @@ def receive() -> Iterator[Callable[..., Receiving]]:
         receiver = OtlpReceiver(
             exports, admission=admission, counters=counters, max_body_bytes=max_body, authentication=authentication
         )
-        pages = StatusPages(store, admission=admission, counters=counters, version="1.2.3")
+        metrics = exposition(receiver_measures(admission, counters))
+        pages = StatusPages(store, metrics=metrics, version="1.2.3")
         server = Server(
             route(receiver, pages, pages),
             bind("127.0.0.1", 0),
@@ -125,7 +129,7 @@ def receive() -> Iterator[Callable[..., Receiving]]:
         )
         server.start()
         servers.append((server, store))
-        return Receiving(server.port, store, admission, counters, server)
+        return Receiving(server.port, store, admission, counters, server, pages)
 
     yield start
     for server, store in servers:
