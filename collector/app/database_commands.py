@@ -106,3 +106,23 @@ def copy_command(source: str, target: str) -> None:
                 upgrade(writing)
                 count = copy(reading, writing, lambda name, rows: click.echo(f"  {name:20} {rows:>12,}"))
                 click.echo(f"{count:,} rows were copied to {describe(writing)}, read again and found the same.")
+
+
+@db.command("distribute")
+@database_option
+def distribute_command(database_url: str | None) -> None:
+    """Spread the large tables over the servers of a sharded PostgreSQL (Citus).
+
+    Once, after `clew db upgrade`; again does nothing. docs/scale.md says what goes where, and what to know before.
+    """
+    with told():
+        settings = settings_of(database_url=database_url)
+        from collector.app.database import opened  # noqa: PLC0415 - see above
+        from collector.store.engine import describe  # noqa: PLC0415
+        from collector.store.schema import check  # noqa: PLC0415
+        from collector.store.sharding import distribute  # noqa: PLC0415
+
+        with opened(settings) as engine:
+            check(engine)
+            done = distribute(engine)
+            click.echo(f"The database {describe(engine)}: {', '.join(done) or 'nothing'} distributed.")

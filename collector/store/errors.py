@@ -10,6 +10,7 @@
     ├── DatabaseFull        no space left
     ├── NotEmpty            the target of a copy holds something
     ├── CopyFailed          the target of a copy did not hold what was copied
+    ├── NotSharded          the extension that spreads tables over several servers is not there
     ├── CannotConnect       the database server does not answer or refuses
     ├── NotADatabase        another program's file, or a damaged one
     ├── WrongVersion
@@ -63,6 +64,10 @@ class NotEmpty(StoreError):
 
 
 class CopyFailed(StoreError):
+    pass
+
+
+class NotSharded(StoreError):
     pass
 
 

@@ -17,7 +17,10 @@ from sqlalchemy import Column, Connection, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
+from collector.store.sharding import DISTRIBUTED, is_sharded
+
 Row = tuple[Any, ...]
+_LOCK = "FOR UPDATE"
 KEYS_PER_STATEMENT = 400  # SQLite allows 32,766 parameters; more keys than this gain nothing
 
 
@@ -109,6 +112,8 @@ def select_by_key(
 ) -> list[Row]:
     """The `columns` of the rows with these keys; `key_columns` are the primary key's unless named otherwise."""
     names = list(key_columns) or [column.name for column in table.primary_key.columns]
+    if suffix.endswith(_LOCK) and table.name in DISTRIBUTED and is_sharded(connection):
+        return _select_one_by_one(connection, f"SELECT {columns} FROM {table.name}", names, keys, suffix)  # noqa: S608
     found: list[Row] = []
     for start in range(0, len(keys), KEYS_PER_STATEMENT):
         some = _padded(list(keys[start : start + KEYS_PER_STATEMENT]))
@@ -123,6 +128,14 @@ def select_by_key(
         statement = f"SELECT {columns} FROM {table.name} WHERE {where} {suffix}"  # noqa: S608  # names are ours
         found.extend(connection.exec_driver_sql(statement, parameters).fetchall())
     return found
+
+
+def _select_one_by_one(
+    connection: Connection, select: str, names: Sequence[str], keys: Sequence[Row], suffix: str
+) -> list[Row]:
+    """Rows of several shards cannot be locked by one statement."""
+    statement = f"{select} WHERE {' AND '.join(f'{name} = %s' for name in names)} {suffix}"
+    return [row for key in keys for row in connection.exec_driver_sql(statement, tuple(key)).fetchall()]
 
 
 def select_among(connection: Connection, statement: str, mark: str, values: Collection[Any]) -> Sequence[Row]:

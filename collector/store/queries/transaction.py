@@ -87,7 +87,7 @@ def get_transaction(
         logs_total=max(source.logs_total, len(logs)) + source.logged_cut,
         unreadable=source.unreadable,
         without_payloads=without_payloads,
-        gone_invocations=count_gone(connection, row.id, source),
+        gone_invocations=count_gone(connection, source, row.invocations),
         # Each misses some calls: the one those that are not read, the other those that came without their invocation.
         calls_cost_pd=max(row.calls_cost_pd, sum(call.cost_pd or 0 for call in source.calls.values())),
         unpriced_calls=max(row.unpriced_calls, sum(call.cost_pd is None for call in source.calls.values())),

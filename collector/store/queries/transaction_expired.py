@@ -9,7 +9,7 @@ from collector.domain.ids import span_bytes
 from collector.domain.spans import CLIENT, SERVER, Attributes, Span
 from collector.store.queries.lookups import chunks, resources_by_id
 from collector.store.queries.transaction_source import Source, SpanId
-from collector.store.tables import calls, link_keys, memberships, trace_exports, transactions
+from collector.store.tables import calls, link_keys, trace_exports
 
 
 def add_expired(connection: Connection, source: Source) -> int:
@@ -31,13 +31,10 @@ def add_expired(connection: Connection, source: Source) -> int:
     return len(bare)
 
 
-def count_gone(connection: Connection, transaction_id: bytes, source: Source) -> int:
-    """Invocations that were part of it and of which no row is left, as far as can still be told."""
-    counted: int = connection.scalar(select(transactions.c.invocations).where(transactions.c.id == transaction_id)) or 0
-    members = set(
-        connection.scalars(select(memberships.c.trace_id).where(memberships.c.transaction_id == transaction_id))
-    )
-    empty = members - {trace for trace, _ in source.invocations}
+def count_gone(connection: Connection, source: Source, counted: int) -> int:
+    """Invocations that were part of it and of which no row is left, as far as can still be told: of `counted` ones, and
+    by traces of which nothing is left."""
+    empty = source.traces - {trace for trace, _ in source.invocations}
     return max(counted - len(source.invocations), len(empty - _exported(connection, empty)))
 
 

@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Source:
+    traces: set[bytes] = field(default_factory=set)  # that belong to it
     spans: dict[SpanId, Span] = field(default_factory=dict)  # by start
     spans_total: int = 0
     logs: list[LogRecord] = field(default_factory=list)  # by time
@@ -99,7 +100,7 @@ def load(connection: Connection, transaction_id: bytes, *, max_spans: int, max_l
 def _load_exports(
     connection: Connection, source: Source, members: Select[bytes], max_spans: int, max_logs: int
 ) -> None:
-    traces = set(connection.scalars(members))
+    traces = source.traces = set(connection.scalars(members))
     seen: set[SpanId] = set()
     for signal, body in _bodies(connection, source, members):
         try:
