@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from collector.app.channel_commands import channels
-from collector.app.command import CANNOT, database_option, log_to_stderr, settings_of, told
+from collector.app.command import CANNOT, database_option, settings_of, told
 from collector.app.database_commands import db
+from collector.app.logs import log_to_stderr
 from collector.app.token_commands import tokens
 
 
@@ -41,7 +42,7 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
     """
     with told():
         settings = settings_of(host=host, port=port, database_url=database_url)
-        log_to_stderr(settings.log_level)
+        log_to_stderr(settings)
         # The server's packages take a second to import, which the other commands need not wait for.
         from collector.app.process import running, stop_signals  # noqa: PLC0415
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,12 +34,3 @@ def told() -> Iterator[None]:
 
 def settings_of(**options: str | None) -> Settings:
     return read_settings(**{name: value for name, value in options.items() if value is not None})
-
-
-def log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if level != "debug":
-        for noisy in ("alembic", "_granian"):  # they tell every step of what they do
-            logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from collector.app.command import database_option, log_to_stderr, settings_of, told
+from collector.app.command import database_option, settings_of, told
+from collector.app.logs import log_to_stderr
 
 
 @click.group()
@@ -21,7 +22,7 @@ def upgrade_command(database_url: str | None) -> None:
     """
     with told():
         settings = settings_of(database_url=database_url)
-        log_to_stderr(settings.log_level)
+        log_to_stderr(settings)
         # These packages take time to import, which other commands need not wait for.
         from collector.app.database import opened  # noqa: PLC0415
         from collector.store.engine import describe  # noqa: PLC0415
@@ -69,7 +70,7 @@ def prune_command(database_url: str | None, *, dry_run: bool) -> None:
     """
     with told():
         settings = settings_of(database_url=database_url)
-        log_to_stderr(settings.log_level)
+        log_to_stderr(settings)
         from collector.app.database import opened  # noqa: PLC0415 - see above
         from collector.app.database_report import prune, prune_preview  # noqa: PLC0415
         from collector.store.schema import check  # noqa: PLC0415
@@ -95,7 +96,7 @@ def copy_command(source: str, target: str) -> None:
     hold nothing yet. Afterwards both are read again and compared; a copy that fails or is interrupted leaves nothing.
     """
     with told():
-        log_to_stderr(settings_of().log_level)
+        log_to_stderr(settings_of())
         from collector.store.copying import copy  # noqa: PLC0415 - see above
         from collector.store.engine import describe, disposing, open_engine  # noqa: PLC0415
         from collector.store.schema import check, claim, upgrade  # noqa: PLC0415

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.app.access import DashboardKeys, first_token
 from collector.app.alerting import make_alerting
@@ -91,17 +91,14 @@ def running(settings: Settings) -> Iterator[Running]:
         keyring = Keyring(tokens)
         authentication = Authentication(keyring, always=settings.require_tokens or not _is_loopback(host))
         first = first_token(tokens) if authentication.always else None
-        keyring.start()
-        stack.callback(keyring.close)
+        _start(keyring, stack)
 
         writer = Writer(
             writing, max_queue_bytes=settings.max_queue_bytes, prices=prices, grace_s=settings.crash_grace_s
         )
-        writer.start()
-        stack.callback(writer.close)
+        _start(writer, stack)
         retention = Retention(writing, reading, settings.periods())
-        retention.start()
-        stack.callback(retention.close)
+        _start(retention, stack)
         admission = Admission(max_requests=settings.threads - RESERVED_THREADS, max_bytes=settings.max_queue_bytes)
         counters = Counters()
         exports = Exports(writer, counters=counters, prices=prices)
@@ -162,6 +159,17 @@ def running(settings: Settings) -> Iterator[Running]:
 
         stack.callback(stop)
         yield process
+
+
+class _Worker(Protocol):
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _start(worker: _Worker, stack: ExitStack) -> None:
+    worker.start()
+    stack.callback(worker.close)
 
 
 def _drain(server: Server, grpc_server: GrpcServer | None, timeout_s: float) -> bool:

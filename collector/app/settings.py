@@ -164,6 +164,10 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a stop waits for requests that have begun.",
     )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="How it writes its log to stderr: for a person, or one JSON object a line.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="Least severity that is written to stderr.",
