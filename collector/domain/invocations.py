@@ -28,11 +28,14 @@ from collector.domain.facts import (
 )
 from collector.domain.failures import call_error, describe_failure, open_call, result_of
 from collector.domain.functions import describe_function, is_lambda
+from collector.domain.handled import handled_issues
 from collector.domain.ids import hash63, span_number
 from collector.domain.links import REQUEST, RESULT, SHARED, is_pointer
 from collector.domain.prices import PriceTable, pays_restores
 from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
+from collector.domain.throttles import ERRORS as THROTTLES
+from collector.domain.throttles import read_throttle
 from collector.domain.triggers import Trigger, trigger_of
 from collector.domain.values import first_text, flag, number, text, texts, whole
 
@@ -162,6 +165,9 @@ def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function, pr
             item.owner.calls.append(item)
         facts.resources.append(item.target.resource)
         error = call_error(item) if item.failed or not item.finished else None
+        if error in THROTTLES and (refused := read_throttle(item, function, error)) is not None:
+            facts.functions.append(refused[0])
+            facts.throttles.append(refused[1])
         item.cost_pd = prices.calls.cost(
             item.target, item.attributes, item.started_ns, error=error, finished=item.finished
         )
@@ -234,6 +240,9 @@ def _read_invocation(
         facts.resources.append(trigger.resource)
     used = whole(attributes.get("clew.lambda.max_memory_used"))
     batch_size, batch_failed = _batch(attributes)
+    handled = handled_issues(item, function, result, trigger.type, (batch_size, batch_failed))
+    if handled:
+        result = Result.HANDLED
     facts.invocations.append(
         Invocation(
             started_ns=item.started_ns,
@@ -268,6 +277,9 @@ def _read_invocation(
             unpriced_calls=[call.cost_pd for call in item.calls].count(None),
         )
     )
+    if handled:
+        facts.issues.extend(handled)
+        facts.occurrences.extend(Occurrence(issue.id, item.started_ns, item.number, item.trace_id) for issue in handled)
     if result is Result.RUNNING:
         facts.unfinished.append(_unfinished(item, function))
     if request_id is not None and function.kind == "lambda":

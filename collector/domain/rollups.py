@@ -48,6 +48,7 @@ S = TypeVar("S", bound=_Sum)
 class FunctionSum:
     invocations: int = 0
     errors: int = 0
+    handled: int = 0  # that dealt with an error, and did not fail
     cold_starts: int = 0
     throttles: int = 0  # its calls that were refused because they were too many
     duration_us: int = 0
@@ -61,6 +62,7 @@ class FunctionSum:
     def add(self, other: FunctionSum) -> None:
         self.invocations += other.invocations
         self.errors += other.errors
+        self.handled += other.handled
         self.cold_starts += other.cold_starts
         self.throttles += other.throttles
         self.duration_us += other.duration_us
@@ -195,6 +197,8 @@ class Rollups:
         total.invocations += weight
         if failed:
             total.errors += weight
+        elif result == Result.HANDLED:
+            total.handled += weight
         if row.cold_start:
             total.cold_starts += weight
         total.duration_us += weight * (ran_ns // 1_000)

@@ -12,6 +12,7 @@ from collector.domain.facts import Function, Issue, IssueKind, Throttle
 from collector.domain.ids import hash63
 from collector.domain.issues import first_line
 from collector.domain.span_facts import SpanFacts
+from collector.domain.spans import pick_attributes
 from collector.domain.values import text
 
 TYPE = "Throttled"
@@ -19,6 +20,7 @@ ERRORS = frozenset({"TooManyRequestsException", "429"})
 _INVOKE = frozenset({"Invoke", "InvokeAsync", "InvokeWithResponseStream"})
 # Lambda's own words for why: ReservedFunctionConcurrentInvocationLimitExceeded, CallerRateLimitExceeded, …
 _REASON = re.compile(r'"Reason": ?"(?P<reason>[A-Za-z]{1,100})"')
+_RESPONSE = frozenset({"clew.response"})
 _MOST_OF_RESPONSE = 4_096
 
 
@@ -36,7 +38,8 @@ def read_throttle(call: SpanFacts, caller: Function, error: str) -> tuple[Functi
     id = hash63("lambda", account, region, name)
     seen_ms = call.started_ns // 1_000_000
     function = Function(id, "lambda", account, region, name, None, None, None, None, seen_ms)
-    found = _REASON.search(text(call.attributes.get("clew.response"), _MOST_OF_RESPONSE))
+    answered = pick_attributes(call.span.attributes, _RESPONSE).get("clew.response")
+    found = _REASON.search(text(answered, _MOST_OF_RESPONSE))
     message = found["reason"] if found is not None else first_line(text(call.span.status.message, 4_000))
     return function, Throttle(call.started_ns, call.number, call.trace_id, id, message, f"Invoke by {caller.name}")
 

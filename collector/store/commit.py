@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from collector.domain.facts import Call, Facts, Function, Invocation, Resource, Result
+from collector.domain.facts import Call, Facts, Function, Invocation, Occurrence, Resource, Result
+from collector.domain.limits import DEFAULT_LIMITS, Limits
 from collector.domain.prices import PriceTable, default_prices
 from collector.domain.rollups import Rollups
+from collector.domain.throttles import throttle_issue
 from collector.store import statements, tables
 from collector.store.codec import NEWEST, compress
-from collector.store.issue_rows import SpanKey, latest, settle_lessened, take_back, write_issues
+from collector.store.issue_rows import SpanKey, latest, near_issues, settle_lessened, take_back, write_issues
 from collector.store.link_rows import write_keys
 from collector.store.log_requests import join_logs, lock_pieces
 from collector.store.outcomes import change_outcomes
@@ -57,7 +59,7 @@ class Seen:
         """Those never written, or written with another configuration."""
         for row in functions:
             known = self._functions.get(row.id)
-            if known is None or known._replace(seen_ms=row.seen_ms) != row:
+            if known is None or (known._replace(seen_ms=row.seen_ms) != row and _describes(row)):
                 self._new_functions[row.id] = row
         return list(self._new_functions.values())
 
@@ -84,7 +86,12 @@ class Seen:
 
 
 def write_facts(
-    connection: Connection, group: Sequence[Facts], seen: Seen, *, prices: PriceTable | None = None
+    connection: Connection,
+    group: Sequence[Facts],
+    seen: Seen,
+    *,
+    prices: PriceTable | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> None:
     """Writes all facts of the group within the connection's transaction.
 
@@ -106,7 +113,7 @@ def write_facts(
         _FUNCTIONS,
     )
     traces = {trace for facts in new for trace in facts.traces}
-    traces |= _write_invocations(connection, new, rollups, prices or default_prices())
+    traces |= _write_invocations(connection, new, rollups, prices or default_prices(), limits)
     for facts in new:
         for age in facts.ages:
             rollups.add_age(age)
@@ -137,7 +144,7 @@ def _write_exports(connection: Connection, group: Sequence[Facts]) -> list[Facts
 
 
 def _write_invocations(
-    connection: Connection, group: Sequence[Facts], rollups: Rollups, prices: PriceTable
+    connection: Connection, group: Sequence[Facts], rollups: Rollups, prices: PriceTable, limits: Limits
 ) -> set[bytes]:
     """Writes invocations, calls and all that is said of them. Returns the traces whose invocations changed by what the
     platform reports."""
@@ -150,7 +157,7 @@ def _write_invocations(
         rollups.add_invocation(old, -1)
     for row in current.values():
         rollups.add_invocation(row)
-    _write_calls(connection, group, rollups)
+    calls = _write_calls(connection, group, rollups)
     if replaced:
         take_back(connection, replaced, rollups)
         count_tags(tags_of(connection, replaced), replaced, rollups, -1)
@@ -162,14 +169,25 @@ def _write_invocations(
         for facts in group
         if facts.occurrences or facts.tags or facts.unfinished
     ]
-    write_issues(connection, own, current, rollups)
+    timeouts_ms = {row.id: row.timeout_ms for facts in group for row in facts.functions if row.timeout_ms}
+    free = near_issues(current.values(), timeouts_ms, limits)
+    free.extend(
+        (throttle_issue(row), Occurrence(throttle_issue(row).id, row.started_ns, row.span_id, row.trace_id))
+        for row in {row[:2]: row for facts in group for row in facts.throttles if row[:2] in calls}.values()
+    )
+    write_issues(connection, own, current, rollups, free)
     tags = {row[:3]: row for facts, keys in own for row in facts.tags if row[:2] in keys}.values()
     write(connection, tables.invocation_tags, tags)
     count_tags(tags, current, rollups)
     open_ones = {row[:2]: row for facts, keys in own for row in facts.unfinished if row[:2] in keys}
     write(connection, tables.unfinished, open_ones.values(), _UNFINISHED)
     logged = join_logs(
-        connection, [piece for facts in group for piece in facts.pieces], current.values(), rollups, prices=prices
+        connection,
+        [piece for facts in group for piece in facts.pieces],
+        current.values(),
+        rollups,
+        prices=prices,
+        limits=limits,
     )
     changes = join_reports(
         connection,
@@ -179,18 +197,20 @@ def _write_invocations(
         received_ms=group[0].export.received_ms,
         prices=prices,
     )
-    return logged.traces | (change_outcomes(connection, changes, rollups) if changes else set())
+    return logged.traces | (change_outcomes(connection, changes, rollups, limits=limits) if changes else set())
 
 
-def _write_calls(connection: Connection, group: Sequence[Facts], rollups: Rollups) -> None:
+def _write_calls(connection: Connection, group: Sequence[Facts], rollups: Rollups) -> Collection[SpanKey]:
+    """Returns the keys of those that are in the table now because of this group."""
     rows = _best(row for facts in group for row in facts.calls)
     written = write_new(connection, tables.calls, list(rows.values()))
     replaced = _replace(connection, tables.calls.name, Call, rows, written)
     for old in replaced.values():
         rollups.add_call(old, -1)
-    for key, row in rows.items():
-        if key in written or key in replaced:
-            rollups.add_call(row)
+    current = rows.keys() & (written | replaced.keys())
+    for key in current:
+        rollups.add_call(rows[key])
+    return current
 
 
 def _best(rows: Iterable[T]) -> dict[SpanKey, T]:
@@ -231,9 +251,15 @@ def _replace(
     return old
 
 
+def _describes(row: Function) -> bool:
+    """Whether it tells more than a name, as one does not that somebody else called in vain."""
+    return row.runtime is not None or row.memory_mb is not None or row.timeout_ms is not None
+
+
 def _newest_functions(rows: Iterable[Function]) -> list[Function]:
     newest: dict[int, Function] = {}
     for row in rows:
-        if row.id not in newest or row.seen_ms >= newest[row.id].seen_ms:
+        known = newest.get(row.id)
+        if known is None or (_describes(row), row.seen_ms) >= (_describes(known), known.seen_ms):
             newest[row.id] = row
     return list(newest.values())

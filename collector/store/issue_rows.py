@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, update
 
-from collector.domain.facts import Facts, Invocation, Issue, Occurrence
+from collector.domain.facts import Facts, Invocation, Issue, IssueKind, Occurrence
+from collector.domain.limits import Limits, near_memory, near_timeout
 from collector.domain.rollups import Rollups
 from collector.store import statements, tables
 from collector.store.issue_changes import drop_changes, note_changes
 from collector.store.statements import Conflict, larger, smaller, write
 
 SpanKey = tuple[int, int]  # started_ns, span_id
+
+_FREE = frozenset({IssueKind.NEAR_TIMEOUT, IssueKind.NEAR_MEMORY, IssueKind.THROTTLED})
 
 
 def latest(table: str, column: str, clock: str) -> str:
@@ -39,9 +42,10 @@ def write_issues(
     group: Iterable[tuple[Facts, set[SpanKey]]],
     rows: Mapping[SpanKey, Invocation],
     rollups: Rollups,
+    free: Sequence[tuple[Issue, Occurrence]] = (),
 ) -> None:
-    """Writes what each request's own invocations (those that are stored because of it, by key) failed with or
-    reported."""
+    """Writes what each request's own invocations (those that are stored because of it, by key) failed with, dealt with
+    or reported; and `free` ones, that cost nothing by themselves."""
     occurrences: dict[tuple[int, int, int], Occurrence] = {}
     said: list[Issue] = []
     for facts, own in group:
@@ -50,10 +54,38 @@ def write_issues(
                 occurrences[occurrence[:3]] = occurrence
         said.extend(facts.issues)
     wanted = {row.issue_id for row in occurrences.values()}
-    upsert_issues(connection, [issue for issue in said if issue.id in wanted])
-    write(connection, tables.issue_occurrences, list(occurrences.values()))
+    said = [issue for issue in said if issue.id in wanted]
+    said.extend(issue for issue, _ in free)
+    upsert_issues(connection, said)
     for row in occurrences.values():
         rollups.add_occurrence(row, rows[row.started_ns, row.span_id].whole_cost_pd)
+    for _, row in free:
+        rollups.add_occurrence(row, 0)
+        occurrences[row[:3]] = row
+    write(connection, tables.issue_occurrences, list(occurrences.values()))
+
+
+def near_issues(
+    rows: Iterable[Invocation], timeouts_ms: Mapping[int, int | None], limits: Limits
+) -> list[tuple[Issue, Occurrence]]:
+    """Those of invocations that came near their limits. `timeouts_ms`: functions' time limits, by id."""
+    return [
+        (issue, Occurrence(issue.id, row.started_ns, row.span_id, row.trace_id))
+        for row in rows
+        for issue in (near_timeout(row, timeouts_ms.get(row.function_id), limits), near_memory(row, limits))
+        if issue is not None
+    ]
+
+
+def cost_of(kind: int | None, row: Invocation) -> int:
+    """What an occurrence of an issue of this kind costs: a limit that was near costs nothing by itself."""
+    return 0 if kind in _FREE else row.whole_cost_pd
+
+
+def kinds_of(connection: Connection, occurrences: Iterable[Occurrence]) -> dict[int, int]:
+    """By issue."""
+    ids = sorted({(row.issue_id,) for row in occurrences})
+    return dict(statements.select_by_key(connection, tables.issues, "id, kind", ids))
 
 
 def upsert_issues(connection: Connection, said: Iterable[Issue]) -> None:
@@ -117,6 +149,7 @@ def settle_lessened(connection: Connection, rollups: Rollups) -> None:
 def take_back(connection: Connection, replaced: Mapping[SpanKey, Invocation], rollups: Rollups) -> None:
     """Another span takes the place of these: their occurrences go, and what they added to their issues."""
     gone = occurrences_of(connection, replaced.values())
+    kinds = kinds_of(connection, gone) if gone else {}
     delete_occurrences(connection, gone, rollups)
     for row in gone:
-        rollups.add_occurrence(row, replaced[row.started_ns, row.span_id].whole_cost_pd, -1)
+        rollups.add_occurrence(row, cost_of(kinds.get(row.issue_id), replaced[row.started_ns, row.span_id]), -1)

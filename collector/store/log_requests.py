@@ -15,12 +15,13 @@ from sqlalchemy import Connection
 
 from collector.domain.facts import Facts, Function, Invocation, LogPiece, Occurrence, PieceKind, Report
 from collector.domain.failures import Failure
+from collector.domain.limits import DEFAULT_LIMITS, Limits
 from collector.domain.log_invocations import StandIn, attempts, log_trace, outcome, report_of, stand_in
 from collector.domain.prices import PriceTable
 from collector.domain.reports import fits, nearest
 from collector.domain.rollups import Rollups
 from collector.store import tables
-from collector.store.issue_rows import SpanKey, take_back, upsert_issues
+from collector.store.issue_rows import SpanKey, near_issues, take_back, upsert_issues
 from collector.store.link_rows import write_keys
 from collector.store.outcomes import lock_invocations
 from collector.store.platform_reports import store_reports
@@ -60,6 +61,7 @@ def join_logs(
     rollups: Rollups,
     *,
     prices: PriceTable,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Settled:
     """Stores what lines say, and makes true what follows from it and from the spans that arrived."""
     rows = {(*piece[:5],): piece for piece in pieces}
@@ -69,7 +71,9 @@ def join_logs(
     # Who sends no logs pays for one look: asking for each request costs ten times that.
     if traced and connection.exec_driver_sql("SELECT 1 FROM log_pieces LIMIT 1").first() is not None:
         requests |= traced
-    return settle_requests(connection, requests, rollups, prices=prices) if requests else Settled(set(), set())
+    if not requests:
+        return Settled(set(), set())
+    return settle_requests(connection, requests, rollups, prices=prices, limits=limits)
 
 
 def unsettled(connection: Connection, since_ms: int, most: int) -> set[str]:
@@ -87,7 +91,12 @@ def unsettled(connection: Connection, since_ms: int, most: int) -> set[str]:
 
 
 def settle_requests(
-    connection: Connection, requests: Collection[str], rollups: Rollups, *, prices: PriceTable
+    connection: Connection,
+    requests: Collection[str],
+    rollups: Rollups,
+    *,
+    prices: PriceTable,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Settled:
     """Puts the stand-ins of these requests right, and stores what is reported of traced invocations."""
     keys = [(id,) for id in sorted(requests)]
@@ -124,7 +133,7 @@ def settle_requests(
             wanted[found.row.started_ns, found.row.span_id] = found
     store_reports(connection, reported)
     stored = lock_invocations(connection, [(row.started_ns, row.span_id) for row in rows if row.trace_id in own_traces])
-    traces = _put_right(connection, {(row.started_ns, row.span_id): row for row in stored}, wanted, rollups)
+    traces = _put_right(connection, {(row.started_ns, row.span_id): row for row in stored}, wanted, rollups, limits)
     return Settled({key for key, _ in reported}, traces)
 
 
@@ -152,7 +161,11 @@ def _is_of(row: Invocation, function: Function, functions: Mapping[int, Function
 
 
 def _put_right(
-    connection: Connection, stored: Mapping[SpanKey, Invocation], wanted: Mapping[SpanKey, StandIn], rollups: Rollups
+    connection: Connection,
+    stored: Mapping[SpanKey, Invocation],
+    wanted: Mapping[SpanKey, StandIn],
+    rollups: Rollups,
+    limits: Limits,
 ) -> set[bytes]:
     """Makes the stand-ins in the tables the wanted ones. Returns the traces that changed."""
     gone = {key: row for key, row in stored.items() if key not in wanted}
@@ -172,7 +185,7 @@ def _put_right(
     keys = [link for key, found in wanted.items() if key in new for link in found.link_keys]
     write_keys(connection, keys, token)
     write(connection, tables.stitch_queue, {(token, link.trace_id) for link in keys})
-    _write_issues(connection, here, rollups)
+    _write_issues(connection, here, rollups, limits)
     return traces | {row.trace_id for row in changed} | {wanted[key].row.trace_id for key in map(_pair, new)}
 
 
@@ -198,13 +211,19 @@ def _remove(connection: Connection, gone: Mapping[SpanKey, Invocation]) -> set[b
     return {row[0] for row in consumers}
 
 
-def _write_issues(connection: Connection, found: Iterable[StandIn], rollups: Rollups) -> None:
-    issues = [(stand_in.row, issue) for stand_in in found if (issue := stand_in.issue) is not None]
-    upsert_issues(connection, [issue for _, issue in issues])
-    occurrences = [(row, Occurrence(issue.id, row.started_ns, row.span_id, row.trace_id)) for row, issue in issues]
-    write(connection, tables.issue_occurrences, [occurrence for _, occurrence in occurrences])
-    for row, occurrence in occurrences:
-        rollups.add_occurrence(occurrence, row.whole_cost_pd)
+def _write_issues(connection: Connection, found: Sequence[StandIn], rollups: Rollups, limits: Limits) -> None:
+    said = []
+    for one in found:
+        row, issue = one.row, one.issue
+        if issue is not None:
+            said.append((issue, Occurrence(issue.id, row.started_ns, row.span_id, row.trace_id)))
+            rollups.add_occurrence(said[-1][1], row.whole_cost_pd)
+    # No log tells a function's time limit.
+    for issue, occurrence in near_issues([one.row for one in found], {}, limits):
+        said.append((issue, occurrence))
+        rollups.add_occurrence(occurrence, 0)
+    upsert_issues(connection, [issue for issue, _ in said])
+    write(connection, tables.issue_occurrences, [occurrence for _, occurrence in said])
 
 
 def _functions(connection: Connection, ids: Iterable[int]) -> dict[int, Function]:

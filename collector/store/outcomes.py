@@ -9,17 +9,36 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from collector.domain.facts import FAILED, Call, Invocation, Issue, IssueKind, Occurrence, Result, Unfinished
+from collector.domain.facts import (
+    FAILED,
+    FAILURES,
+    Call,
+    Invocation,
+    Issue,
+    IssueKind,
+    Occurrence,
+    Result,
+    Unfinished,
+)
 from collector.domain.failures import UNFINISHED
+from collector.domain.limits import DEFAULT_LIMITS, Limits, near_memory
 from collector.domain.reports import Verdict
 from collector.domain.rollups import Rollups
 from collector.store import tables
-from collector.store.issue_rows import SpanKey, delete_occurrences, occurrences_of, upsert_issues
+from collector.store.issue_rows import (
+    SpanKey,
+    cost_of,
+    delete_occurrences,
+    kinds_of,
+    occurrences_of,
+    upsert_issues,
+)
 from collector.store.statements import select_by_key, update, write
 from collector.store.tag_rows import count_tags, tags_of
 
 _INVOCATION_COLUMNS = ", ".join(Invocation._fields)
 _CALL_COLUMNS = ", ".join(Call._fields)
+_WITH_ISSUES = FAILED | {Result.HANDLED}
 
 
 class Change(NamedTuple):
@@ -46,7 +65,9 @@ def open_invocations(connection: Connection, keys: Iterable[SpanKey]) -> dict[Sp
     return {(row[0], row[1]): Unfinished(*row) for row in found}
 
 
-def change_outcomes(connection: Connection, changes: Sequence[Change], rollups: Rollups) -> set[bytes]:
+def change_outcomes(
+    connection: Connection, changes: Sequence[Change], rollups: Rollups, *, limits: Limits = DEFAULT_LIMITS
+) -> set[bytes]:
     """Puts the verdicts' rows in the place of the old ones, which must be locked. Returns the traces of those that
     changed; the caller writes the rollups."""
     different = [change for change in changes if change.verdict.row != change.old]
@@ -55,7 +76,7 @@ def change_outcomes(connection: Connection, changes: Sequence[Change], rollups: 
         rollups.add_invocation(old, -1)
         rollups.add_invocation(verdict.row)
     _change_tags(connection, different, rollups)
-    _change_issues(connection, changes, rollups)
+    _change_issues(connection, changes, rollups, limits)
     _change_calls(connection, different, rollups)
     return {change.old.trace_id for change in different}
 
@@ -68,43 +89,63 @@ def _change_tags(connection: Connection, changes: Collection[Change], rollups: R
         count_tags(tags, {key: verdict.row for key, (_, verdict) in zip(old, changes, strict=True)}, rollups)
 
 
-def _change_issues(connection: Connection, changes: Iterable[Change], rollups: Rollups) -> None:
+def _change_issues(connection: Connection, changes: Iterable[Change], rollups: Rollups, limits: Limits) -> None:
     """Nearly all invocations have no issue before and none after, and cost nothing here."""
-    concerned = [
-        change
-        for change in changes
-        if change.old.result in FAILED or change.verdict.row.result in FAILED or change.old.reported_issues
-    ]
+    concerned = [change for change in changes if _has_issues(change, limits)]
     if not concerned:
         return
     stored: defaultdict[SpanKey, list[Occurrence]] = defaultdict(list)
     for occurrence in occurrences_of(connection, [change.old for change in concerned]):
         stored[occurrence.started_ns, occurrence.span_id].append(occurrence)
-    ids = sorted({(row.issue_id,) for rows in stored.values() for row in rows})
-    kinds: dict[int, int] = dict(select_by_key(connection, tables.issues, "id, kind", ids))
+    kinds = kinds_of(connection, [occurrence for found in stored.values() for occurrence in found])
     gone: list[Occurrence] = []
     new: list[Occurrence] = []
     issues: list[Issue] = []
     for old, verdict in concerned:
-        row, wanted = verdict.row, _issue(verdict)
+        row, wanted = verdict.row, _issues(verdict, limits)
         for occurrence in stored[row.started_ns, row.span_id]:
-            rollups.add_occurrence(occurrence, old.whole_cost_pd, -1)
-            if kinds.get(occurrence.issue_id) == IssueKind.FAILURE and not verdict.own:
-                gone.append(occurrence)
+            kind = kinds.get(occurrence.issue_id)
+            rollups.add_occurrence(occurrence, cost_of(kind, old), -1)
+            if _stays(kind, verdict):
+                rollups.add_occurrence(occurrence, cost_of(kind, row))
             else:
-                rollups.add_occurrence(occurrence, row.whole_cost_pd)
-        if wanted is not None:
-            issues.append(wanted)
-            new.append(Occurrence(wanted.id, row.started_ns, row.span_id, row.trace_id))
-            rollups.add_occurrence(new[-1], row.whole_cost_pd)
+                gone.append(occurrence)
+        for issue in wanted:
+            issues.append(issue)
+            new.append(Occurrence(issue.id, row.started_ns, row.span_id, row.trace_id))
+            rollups.add_occurrence(new[-1], cost_of(issue.kind, row))
     delete_occurrences(connection, gone, rollups)
     upsert_issues(connection, issues)
     write(connection, tables.issue_occurrences, new)
 
 
-def _issue(verdict: Verdict) -> Issue | None:
+def _has_issues(change: Change, limits: Limits) -> bool:
+    """Whether it may have or get one whose cost or presence changes."""
+    old, row = change.old, change.verdict.row
+    return (
+        old.result in _WITH_ISSUES
+        or row.result in _WITH_ISSUES
+        or old.reported_issues > 0
+        or near_memory(old, limits) is not None
+        or near_memory(row, limits) is not None
+    )
+
+
+def _stays(kind: int | None, verdict: Verdict) -> bool:
+    """Whether what is stored still holds. What its memory comes to is worked out anew."""
+    if kind in FAILURES:
+        return verdict.own
+    if kind == IssueKind.NEAR_MEMORY:
+        return False
+    return kind == IssueKind.REPORTED or verdict.row.result not in FAILED
+
+
+def _issues(verdict: Verdict, limits: Limits) -> list[Issue]:
     row, failure, _ = verdict
-    return failure.issue(row.function_id, row.started_ns) if failure is not None else None
+    found = [failure.issue(row.function_id, row.started_ns)] if failure is not None else []
+    if (near := near_memory(row, limits)) is not None:
+        found.append(near)
+    return found
 
 
 def _change_calls(connection: Connection, changes: Iterable[Change], rollups: Rollups) -> None:

@@ -23,6 +23,7 @@ function_stats = Table(
     Column("start_s", BigInteger, primary_key=True, autoincrement=False),
     Column("invocations", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
+    Column("handled", BigInteger, nullable=False),  # invocations that dealt with an error, and did not fail
     Column("cold_starts", BigInteger, nullable=False),
     Column("throttles", BigInteger, nullable=False),  # its calls that were refused because they were too many
     Column("duration_us", BigInteger, nullable=False),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from collector.domain.facts import Result
+from collector.domain.limits import DEFAULT_LIMITS, Limits
 from collector.domain.prices import PriceTable, default_prices
 from collector.domain.reports import crash
 from collector.domain.rollups import Rollups
@@ -49,11 +50,13 @@ class Sweeper:
         engine: Engine,
         *,
         prices: PriceTable | None = None,
+        limits: Limits = DEFAULT_LIMITS,
         grace_s: float = GRACE_S,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._engine = engine
         self._prices = prices or default_prices()
+        self._limits = limits
         self._grace_ns = round(grace_s * 1_000_000_000)
         self._now = now
 
@@ -67,12 +70,14 @@ class Sweeper:
             waiting = recent(connection, now_ns // 1_000_000 - LATELY_MS, MOST)
             if waiting:
                 joined = settle(connection, waiting, received_ms=None)
-                traces |= change_outcomes(connection, judge_all(connection, joined, prices=self._prices), rollups)
+                traces |= change_outcomes(
+                    connection, judge_all(connection, joined, prices=self._prices), rollups, limits=self._limits
+                )
             logged = unsettled(connection, now_ns // 1_000_000 - LOGGED_LATELY_MS, MOST)
             if logged:
-                settled = settle_requests(connection, logged, rollups, prices=self._prices)
+                settled = settle_requests(connection, logged, rollups, prices=self._prices, limits=self._limits)
                 changes = judge_all(connection, settled.reported, prices=self._prices) if settled.reported else []
-                traces |= settled.traces | change_outcomes(connection, changes, rollups)
+                traces |= settled.traces | change_outcomes(connection, changes, rollups, limits=self._limits)
             write(connection, tables.stitch_queue, {(now_ns, trace) for trace in traces})
             settle_lessened(connection, rollups)
             write_rollups(connection, rollups)
@@ -90,4 +95,4 @@ class Sweeper:
         ]
         if passed:
             connection.execute(_SETTLED, [{"start": start, "span": span} for start, span in passed])
-        return change_outcomes(connection, changes, rollups)
+        return change_outcomes(connection, changes, rollups, limits=self._limits)

@@ -105,6 +105,7 @@ def upgrade() -> None:
         sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("invocations", sa.BigInteger(), nullable=False),
         sa.Column("errors", sa.BigInteger(), nullable=False),
+        sa.Column("handled", sa.BigInteger(), nullable=False),
         sa.Column("cold_starts", sa.BigInteger(), nullable=False),
         sa.Column("throttles", sa.BigInteger(), nullable=False),
         sa.Column("duration_us", sa.BigInteger(), nullable=False),

@@ -215,7 +215,9 @@ def test_what_runs_and_what_was_reported_can_be_filtered(pages: FlaskClient) -> 
     issues = pages.get("/transactions", query_string=HOUR | {"outcome": "issues"}).text
     assert (trace_hex(lives.TAGGED) in issues, trace_hex(lives.RUNNING) in issues) == (True, False)
     fine = pages.get("/transactions", query_string=HOUR | {"outcome": "ok"}).text
-    assert (trace_hex(lives.TAGGED) in fine, trace_hex(lives.BATCH) in fine) == (False, True)
+    assert (trace_hex(lives.TAGGED) in fine, trace_hex(lives.BATCH) in fine) == (False, False)
+    handled = pages.get("/transactions", query_string=HOUR | {"outcome": "handled"}).text
+    assert (trace_hex(lives.TAGGED) in handled, trace_hex(lives.BATCH) in handled) == (False, True)
     failed = pages.get("/transactions", query_string=HOUR | {"outcome": "failed"}).text
     assert (trace_hex(lives.RUNNING) in failed, trace_hex(lives.CRASHED) in failed) == (False, True)
 

@@ -74,7 +74,7 @@ def test_an_empty_request_holds_nothing(read: object) -> None:
     assert callable(read)
     found = read(b"")
     assert (found.facts.export.items, found.rejected, found.reason) == (0, 0, "")
-    assert rows(found.facts) == [[]] * 12
+    assert not any(rows(found.facts))
     assert found.facts.traces == set()
 
 
@@ -142,7 +142,7 @@ def test_an_export_of_only_bad_spans_is_refused_whole() -> None:
     found = traces(export(spans=[bad for bad, _ in BAD_SPANS]))
     assert (found.rejected, found.facts.export.items) == (len(BAD_SPANS), 0)
     assert list(read_spans(found.facts.export.body)) == []
-    assert rows(found.facts) == [[]] * 12
+    assert not any(rows(found.facts))
 
 
 def test_a_clock_may_be_a_day_ahead() -> None:
@@ -226,7 +226,7 @@ def test_an_export_of_logs() -> None:
     assert (found.rejected, stored.signal, stored.items, stored.body) == (0, Signal.LOGS, 2, body)
     assert stored.id[:8] == START_NS.to_bytes(8, "big")
     assert found.facts.traces == {trace_bytes(7), trace_bytes(8)}
-    assert rows(found.facts) == [[]] * 12
+    assert not any(rows(found.facts))
 
 
 @pytest.mark.parametrize(

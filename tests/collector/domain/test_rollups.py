@@ -17,9 +17,9 @@ def test_adds_up_per_minute_and_hour() -> None:
 
     minutes = {key[2]: total for key, total in rollups.functions.items() if key[1] == 60}
     hours = [total for key, total in rollups.functions.items() if key[1] == 3600]
-    assert FunctionSum(1, 0, 0, 0, 10_000, 60, 5, 0) == minutes[MINUTE]
-    assert FunctionSum(1, 1, 0, 0, 20_000, 60, 0, 1) == minutes[MINUTE + 60]
-    assert [FunctionSum(2, 1, 0, 0, 30_000, 60, 5, 1)] == hours
+    assert FunctionSum(1, 0, 0, 0, 0, 10_000, 60, 5, 0) == minutes[MINUTE]
+    assert FunctionSum(1, 1, 0, 0, 0, 20_000, 60, 0, 1) == minutes[MINUTE + 60]
+    assert [FunctionSum(2, 1, 0, 0, 0, 30_000, 60, 5, 1)] == hours
 
 
 def test_taking_back_leaves_nothing() -> None:

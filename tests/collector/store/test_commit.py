@@ -104,7 +104,7 @@ def test_sums_per_minute_and_hour(database: Engine) -> None:
     commit(database, facts(invocation(3, duration_ms=20, cost_pd=7)))
 
     seconds = START_NS // 10**9
-    sums = (3, 1, 0, 0, 60_000, 60, 12, 1, 400_000, 1)
+    sums = (3, 1, 0, 0, 0, 60_000, 60, 12, 1, 400_000, 1)
     assert [
         (function().id, 3600, seconds - seconds % 3600, *sums),
         (function().id, 60, seconds - seconds % 60, *sums),
@@ -124,31 +124,31 @@ def test_the_end_replaces_the_unfinished(database: Engine) -> None:
     commit(
         database,
         facts(
-            invocation(1, finished=False, result=Result.TIMEOUT, duration_ms=2_900, cost_pd=9),
+            invocation(1, finished=False, result=Result.TIMEOUT, duration_ms=2_600, cost_pd=9),
             calls=[call(1, span=2, error="Unfinished", duration_ms=2_800)],
         ),
     )
-    commit(database, facts(invocation(1, duration_ms=2_950, cost_pd=10), calls=[call(1, span=2, duration_ms=2_850)]))
+    commit(database, facts(invocation(1, duration_ms=2_650, cost_pd=10), calls=[call(1, span=2, duration_ms=2_550)]))
 
-    assert [(2_950 * MS, True, Result.OK)] == rows(database, tables.invocations, "duration_ns", "finished", "result")
-    assert [(1, 0, 2_950_000, 10)] * 2 == rows(
+    assert [(2_650 * MS, True, Result.OK)] == rows(database, tables.invocations, "duration_ns", "finished", "result")
+    assert [(1, 0, 2_650_000, 10)] * 2 == rows(
         database, tables.function_stats, "invocations", "errors", "duration_us", "cost_pd"
     )
-    assert [(1, 0, 2_850_000)] * 2 == rows(database, tables.edge_stats, "calls", "errors", "duration_us")
+    assert [(1, 0, 2_550_000)] * 2 == rows(database, tables.edge_stats, "calls", "errors", "duration_us")
     assert [(0, 0)] * 2 == rows(database, tables.issue_stats, "occurrences", "cost_pd")
     assert [] == rows(database, tables.issue_occurrences)
-    assert {(bucket_of(2_950 * MS), 1), (bucket_of(2_900 * MS), 0)} >= {
+    assert {(bucket_of(2_650 * MS), 1), (bucket_of(2_600 * MS), 0)} >= {
         row[3:] for row in rows(database, tables.function_durations)
     }
 
 
 def test_an_unfinished_span_that_comes_late_changes_nothing(database: Engine) -> None:
     """The outcome is that of the other order, also within one commit."""
-    end = facts(invocation(1, duration_ms=2_950))
-    cut = facts(invocation(1, finished=False, result=Result.TIMEOUT, duration_ms=2_900))
+    end = facts(invocation(1, duration_ms=2_650))
+    cut = facts(invocation(1, finished=False, result=Result.TIMEOUT, duration_ms=2_600))
 
     commit(database, end, cut)
-    commit(database, facts(invocation(1, finished=False, result=Result.TIMEOUT, duration_ms=2_900), body=b"again"))
+    commit(database, facts(invocation(1, finished=False, result=Result.TIMEOUT, duration_ms=2_600), body=b"again"))
 
     assert [(True, Result.OK)] == rows(database, tables.invocations, "finished", "result")
     assert [] == rows(database, tables.issue_occurrences)

@@ -111,7 +111,7 @@ def test_an_occurrence_that_was_none_takes_back_what_it_changed(database: Engine
     store(database, checkpoint(1))
     sweep(database)
     assert told(changes(database)) == [("new", 0)]
-    store(database, end(1))
+    store(database, end(1, lasted=2_600))
     assert changes(database) == []
 
     store(database, checkpoint(2, at=SECOND))
@@ -120,7 +120,7 @@ def test_an_occurrence_that_was_none_takes_back_what_it_changed(database: Engine
     store(database, checkpoint(3, at=70 * SECOND))
     sweep(database)
     assert status(database) is Status.REGRESSED
-    store(database, end(3, at=70 * SECOND))
+    store(database, end(3, at=70 * SECOND, lasted=2_600))
     assert status(database) is Status.RESOLVED
     assert told(changes(database)) == [("new", 1)]
 

@@ -116,7 +116,7 @@ def test_the_platform_tells_why(database: Engine, swept: bool) -> None:
     sweep(database)
     stitch(database)
 
-    assert only(database, "result", "reported_ns", "billed_ms") == (Result.CRASHED, 1_750 * MS, 1_751)
+    assert only(database, "result", "reported_ns", "billed_ms") == (Result.OUT_OF_MEMORY, 1_750 * MS, 1_751)
     occurred = {row[0] for row in rows(database, tables.issue_occurrences, "issue_id")}
     issues = [row[1:] for row in rows(database, tables.issues, "id", "type", "culprit") if row[0] in occurred]
     assert issues == [("Runtime.OutOfMemory", "S3.PutObject")]
@@ -150,7 +150,7 @@ def test_a_timeout_that_was_none(database: Engine) -> None:
 
 def test_a_reported_issue_outlives_a_verdict(database: Engine) -> None:
     """What the function said itself is no failure that a report could take back; its cost follows the bill."""
-    given = end()
+    given = end(lasted=2_600)
     (row,) = given.invocations
     issue_id = 77
     from collector.domain.facts import Issue, IssueKind, Occurrence

@@ -87,7 +87,7 @@ def test_silence_after_the_deadline_is_a_crash(database: Engine) -> None:
 def test_an_end_after_all_undoes_the_crash(database: Engine) -> None:
     store(database, checkpoint())
     sweep(database)
-    store(database, end())
+    store(database, end(lasted=2_600))
     sweep(database)
     stitch(database)
 
