@@ -35,7 +35,7 @@ class Keyring:
 
     def __init__(self, text: str | None = None, path: Path | None = None) -> None:
         self._text = text
-        self._path = path
+        self._path = path if text is None else None
         self._fernet: MultiFernet | None = None
         if text is not None:
             self._fernet = _fernet(_split(text), SETTING)
@@ -43,18 +43,17 @@ class Keyring:
     def seal(self, channel_id: int, values: Mapping[str, str]) -> bytes:
         """Raises KeyringError."""
         content = json.dumps({"channel": channel_id, "values": dict(values)}).encode()
+        if self._text is None:
+            self._fernet = None  # another process may have rotated the keys in the file
         return self._keys(make=True).encrypt(content)
 
     def open(self, channel_id: int, sealed: bytes) -> dict[str, str]:
         """What was sealed for this channel. Raises Unreadable."""
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415  # 10 MB that only channels need
-
         try:
-            content = json.loads(self._keys(make=False).decrypt(sealed))
-        except (InvalidToken, KeyringError) as error:
-            why = str(error) or "They were encrypted with another key than this collector has."
+            content = json.loads(self._decrypt(sealed))
+        except KeyringError as error:
             raise Unreadable(
-                f"The channel's keys cannot be read. {why} Enter them again, or bring the key back."
+                f"The channel's keys cannot be read. {error} Bring the key back, or enter the channel's keys again."
             ) from None
         if content["channel"] != channel_id:
             raise Unreadable("The channel's keys are another channel's. Enter them again.")

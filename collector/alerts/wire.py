@@ -93,7 +93,11 @@ class Wire(httpx2.BaseTransport):
         all_headers = {"User-Agent": "Clew", "Accept-Encoding": "identity", **(headers or {})}
         if content is not None:
             all_headers.setdefault("Content-Type", "application/json; charset=utf-8")
-        return self._exchange(httpx2.Request(method, url, content=content, headers=all_headers))
+        try:
+            request = httpx2.Request(method, url, content=content, headers=all_headers)
+        except (httpx2.InvalidURL, ValueError):
+            raise Refused("The channel's address or key cannot be sent: it is no address, or not ASCII.") from None
+        return self._exchange(request)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """For clients of services: a success, or the errors of `send`."""
