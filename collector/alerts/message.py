@@ -187,6 +187,7 @@ class Message:
         values["kind"] = NoticeKind(stored["kind"])
         values["severity"] = Severity(stored["severity"])
         values["subject_kind"] = SubjectKind(stored["subject_kind"])
+        values |= {name: stored.get(name) or "" for name in ("description", "condition", "note")}
         values["functions"] = tuple(stored.get("functions") or ())
         return cls(**values)
 

@@ -44,14 +44,6 @@ def fit(text: str, limit: int, escape: Callable[[str], str] = str) -> str:
     return escape(_cut(text, low)) if low else ""
 
 
-def fit_bytes(text: str, limit: int) -> str:
-    """Cut so that it takes at most `limit` bytes of UTF-8."""
-    if len(text.encode("utf-8", "replace")) <= limit:
-        return text
-    kept = text.encode("utf-8", "replace")[: limit - len(ELLIPSIS.encode())].decode("utf-8", "ignore")
-    return kept.rstrip() + ELLIPSIS
-
-
 def _cut(text: str, length: int) -> str:
     kept = text[:length]
     # Not between a letter and its accent.
