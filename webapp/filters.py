@@ -22,6 +22,7 @@ def init_app(app: Flask) -> None:
         mb=numbers.megabytes,
         size=numbers.size,
         money=money.money,
+        whole_cost=money.whole_cost,
         iso=times.iso,
         ago=_ago,
         clock=_clock,
@@ -46,6 +47,9 @@ def init_app(app: Flask) -> None:
     app.add_template_global(words.kind_words, "kind_words")
     app.jinja_env.globals["FAILURES"] = FAILURES
     app.add_template_global(money.decimals, "decimals")
+    app.add_template_global(money.whole_decimals, "whole_decimals")
+    app.add_template_global(money.whole_pd, "whole_pd")
+    app.add_template_global(money.call_cost, "call_cost")
     app.add_template_global(sparkline.sparkline, "sparkline")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from webapp.formatting.money import decimals, dollars, money
+from webapp.formatting.money import Sums, call_cost, decimals, dollars, money, whole_cost, whole_decimals
 from webapp.formatting.numbers import DASH, SPACE, THIN, count, megabytes, milliseconds, ratio, share, size
 from webapp.formatting.times import ago, iso
 from webapp.formatting.words import ICONS, SERVICES, service_icon, trigger_name
@@ -159,3 +159,36 @@ def test_every_icon_is_drawn() -> None:
     drawn = (Path(__file__).parents[2] / "webapp" / "static" / "icons.svg").read_text()
 
     assert all(f'id="{icon}"' in drawn for icon in [*ICONS.values(), service_icon("iot")])
+
+
+def test_a_whole_cost_tells_its_parts() -> None:
+    """What Lambda takes and what the calls do; `≥` where something in it has no known price."""
+    known = whole_cost(Sums(1_000_000, 500_000))
+    assert "$0.00000" in known
+    assert "150" in known
+    assert "Lambda $0.00000100, calls of other services $0.00000050 (estimated from their sizes)." in known
+    assert "≥" not in known
+    assert whole_cost(Sums(1_000_000)) == money(1_000_000)
+    assert whole_cost(Sums(None)) == money(None)
+    some = whole_cost(Sums(1_000_000, 0, 2), each=True, reported=False)
+    assert '<span class="guess least">≥</span>' in some
+    assert "no price is known for 2 calls" in some
+    assert "A million like this cost $1.0000." in some
+    only_calls = whole_cost(Sums(None, 500_000, 1))
+    assert "no price is known for the function itself and 1 call." in only_calls
+    assert "Lambda" not in only_calls
+
+
+def test_sums_of_costs_have_as_many_decimals_as_their_largest() -> None:
+    assert whole_decimals([Sums(None), Sums(1, 2 * 10**12)]) == 4
+    assert whole_decimals([]) == 8
+
+
+def test_what_a_call_costs() -> None:
+    assert "≈" in call_cost(400_000, measured=False, charged=True)
+    measured = call_cost(400_000, measured=True, charged=True)
+    assert "≈" not in measured
+    assert "the service itself said" in measured
+    assert ">$0<" in call_cost(0, measured=False, charged=True)
+    assert "No price is known" in call_cost(None, measured=False, charged=True)
+    assert "It failed" in call_cost(None, measured=False, charged=False)

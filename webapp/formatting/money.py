@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import NamedTuple, Protocol
 
 from markupsafe import Markup
 
-from webapp.formatting.numbers import DASH, THIN
+from webapp.formatting.numbers import DASH, THIN, count
 
+AT_LEAST = "\N{GREATER-THAN OR EQUAL TO}"
 PICO = Decimal(1_000_000_000_000)
 GUESS = "\N{ALMOST EQUAL TO}"
 BILLED = "From the billed duration that Lambda reported, at list price: without free tier, volume tiers or discounts."
@@ -22,7 +24,42 @@ UNREPORTED = (
     "at list price: without free tier, volume tiers or discounts."
 )
 ESTIMATE = "An estimate from list prices: without free tier, volume tiers, discounts or savings plans."
+ESTIMATED_CALL = "At list price, by what was seen of the size of its request and its answer."
+MEASURED_CALL = "At list price, by the capacity that the service itself said it took."
+FREE_CALL = "AWS charges nothing for it, or counts it elsewhere: an invocation with the function that was invoked."
+NO_CALL_PRICE = "No price is known for this call, or nothing tells how much of the service it took."
+REFUSED = "It failed: whether AWS charges for that depends on why."
 UNKNOWN = "Cost unknown: not a Lambda function, or no list price known for its region."
+
+
+class Priced(Protocol):
+    """What has a cost of its own and one of its calls."""
+
+    @property
+    def cost_pd(self) -> int | None: ...
+    @property
+    def calls_cost_pd(self) -> int: ...
+    @property
+    def unpriced_calls(self) -> int: ...
+
+
+class Sums(NamedTuple):
+    """The same of several together."""
+
+    cost_pd: int | None
+    calls_cost_pd: int = 0
+    unpriced_calls: int = 0
+
+
+def whole_pd(priced: Priced) -> int | None:
+    """What is known of what it and its calls cost; None: nothing is."""
+    if priced.cost_pd is None and not priced.calls_cost_pd:
+        return None
+    return (priced.cost_pd or 0) + priced.calls_cost_pd
+
+
+def whole_decimals(rows: Iterable[Priced]) -> int:
+    return decimals(map(whole_pd, rows))
 
 
 def decimals(amounts_pd: Iterable[int | None]) -> int:
@@ -56,11 +93,54 @@ def money(
     `reported`: whether an invocation's billed time is Lambda's word; if not, the amount is marked."""
     if amount_pd is None:
         return Markup('<span class="money unknown" title="{}">{}</span>').format(UNKNOWN, DASH)
-    text = dollars(amount_pd, places)
     title = {None: ESTIMATE, True: BILLED, False: UNREPORTED}[reported]
     if each:
         title = f"A million like this cost {dollars(amount_pd * 1_000_000)}. {title}"
-    guess = Markup('<span class="guess">{}</span>').format(GUESS) if reported is False else ""
+    return _amount(dollars(amount_pd, places), title, GUESS if reported is False else "")
+
+
+def whole_cost(
+    priced: Priced, places: int | None = None, *, each: bool = False, reported: bool | None = None
+) -> Markup:
+    """As `money`, of something together with its calls: the title says what is what, and what is not in it."""
+    amount_pd = whole_pd(priced)
+    if amount_pd is None:
+        return money(None)
+    parts = []
+    if each:
+        parts.append(f"A million like this cost {dollars(amount_pd * 1_000_000)}.")
+    if priced.calls_cost_pd:
+        own = f"Lambda {dollars(priced.cost_pd)}, " if priced.cost_pd is not None else ""
+        parts.append(f"{own}calls of other services {dollars(priced.calls_cost_pd)} (estimated from their sizes).")
+    unknown = []
+    if priced.cost_pd is None:
+        unknown.append("the function itself")
+    if priced.unpriced_calls:
+        unknown.append(f"{count(priced.unpriced_calls)} {'call' if priced.unpriced_calls == 1 else 'calls'}")
+    if unknown:
+        parts.append(f"At least: no price is known for {' and '.join(unknown)}.")
+    if priced.cost_pd is not None:
+        parts.append({None: ESTIMATE, True: BILLED, False: UNREPORTED}[reported])
+    mark = AT_LEAST if unknown else GUESS if reported is False else ""
+    return _amount(dollars(amount_pd, places), " ".join(parts), mark)
+
+
+def call_cost(amount_pd: int | None, *, measured: bool, charged: bool) -> Markup:
+    """Of one call of AWS. `measured`: the service itself said how much it took. `charged`: it did, or was refused and
+    is billed all the same."""
+    if amount_pd is None:
+        title = NO_CALL_PRICE if charged else REFUSED
+        return Markup('<span class="money unknown" title="{}">{}</span>').format(title, DASH)
+    if amount_pd == 0:
+        return Markup('<span class="money" title="{}">$0</span>').format(FREE_CALL)
+    title = MEASURED_CALL if measured else ESTIMATED_CALL
+    title = f"A million like this cost {dollars(amount_pd * 1_000_000)}. {title}"
+    return _amount(dollars(amount_pd), title, "" if measured else GUESS)
+
+
+def _amount(text: str, title: str, mark: str) -> Markup:
+    kind = "guess least" if mark == AT_LEAST else "guess"
+    guess = Markup('<span class="{}">{}</span>').format(kind, mark) if mark else ""
     digits = text.lstrip("<$")
     prefix = text[: len(text) - len(digits)]
     figures = digits.lstrip("0.") if digits.startswith("0.") else digits

@@ -5,13 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, abort, g, render_template, request
 
 from collector.domain.facts import Result
-from collector.store.queries.function import get_function, list_invocations
+from collector.store.queries.costs import CostPart
+from collector.store.queries.function import FunctionDetail, get_function, list_invocations
 from webapp import charts
 from webapp.arguments import read_cursor, read_flag, read_id, read_tag, read_text
-from webapp.formatting.money import dollars
+from webapp.formatting.money import Sums, dollars
 from webapp.formatting.numbers import count
 from webapp.identifiers import format_id
 from webapp.store import connect
+from webapp.tag_costs import read_tag_costs
 
 blueprint = Blueprint("function", __name__, template_folder="templates")
 
@@ -58,6 +60,9 @@ def show(function_id: int) -> str:
         tag=tag,
         result=result_key if result_key in RESULTS else "",
         cold_only=cold_only,
+        cost=Sums(detail.cost_total_pd, detail.calls_cost_pd, detail.unpriced_calls),
+        costs=_parts(detail),
+        tag_costs=read_tag_costs(tag, function_id=function_id),
         filtered=bool(issue_id is not None or search or result_key in RESULTS or cold_only or tag),
         figures={
             "invocations": charts.stacked_bars(
@@ -70,6 +75,11 @@ def show(function_id: int) -> str:
             "cost": charts.bars(detail.cost, bucket_s, now_ms, role="cost", words=_dollars, axis=_short_dollars),
         },
     )
+
+
+def _parts(detail: FunctionDetail) -> list[CostPart]:
+    own = CostPart(detail.function, "lambda", detail.invocations_total, detail.cost_total_pd, 0, estimated=None)
+    return [own, *detail.calls_by_service]
 
 
 def _cold_starts(number: float) -> str:

@@ -8,6 +8,7 @@ from flask import Blueprint, g, render_template
 
 from collector.store.queries.functions import SORTS, list_functions
 from webapp.arguments import read_sorting, read_text
+from webapp.formatting.money import Sums
 from webapp.store import connect
 
 blueprint = Blueprint("functions", __name__, template_folder="templates")
@@ -30,7 +31,11 @@ def index() -> str:
         invocations=invocations,
         errors=sum(row.errors for row in rows),
         cold_starts=sum(row.cold_starts for row in rows),
-        cost_pd=_known_sum(row.cost_pd for row in rows),
+        cost=Sums(
+            _known_sum(row.cost_pd for row in rows),
+            sum(row.calls_cost_pd for row in rows),
+            sum(row.unpriced_calls for row in rows),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from collector.store.queries.system_map import MapEdge, MapFunction, MapResource, SystemMap
+from webapp.formatting.money import dollars, whole_pd
 from webapp.formatting.numbers import count, milliseconds, share
 from webapp.formatting.words import function_icon, resource_name, service_icon, service_name
 from webapp.graph.drawing import Edge, Node, Picture, draw
@@ -79,6 +80,9 @@ def _function(node: MapFunction, key: str, url: Callable[[int], str], *, dim: bo
         subtitle += f" · p95 {milliseconds(node.p95_ms)}"
     totals = f"{count(node.invocations)} invocations, {count(node.errors)} failed"
     name = f"{node.function.name} ({node.function.region}): {totals}"
+    cost_pd = whole_pd(node)
+    if cost_pd:
+        name += f", {dollars(cost_pd)} with its calls"
     return Node(
         key,
         node.function.name,
@@ -110,6 +114,8 @@ def _edge(edge: MapEdge, names: dict[str, str], *, dim: bool) -> Edge:
     title += f", {count(edge.errors)} failed" if edge.errors else ""
     if edge.average_ms is not None:
         title += f", {milliseconds(edge.average_ms)} on average, p95 {milliseconds(edge.p95_ms)}"
+    if edge.cost_pd:
+        title += f", {dollars(edge.cost_pd)}"
     return Edge(
         edge.source,
         edge.target,

@@ -20,6 +20,7 @@ from webapp.transaction.tree import Tree
 SPAN_ID_DIGITS = 16
 PARTS = ("request", "response")
 MOST_ATTRIBUTES = 200
+_SYSTEM = ("rpc.system.name", "rpc.system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Panel:
     reported: Sequence[Reported]
     environment: Sequence[Piece]
     refused: int  # entries of a call's batch
+    priced: bool  # a call of AWS that is over
     number: int
     siblings: Sequence[SpanDetail]
 
@@ -148,6 +150,7 @@ def build_panel(tree: Tree, key: str) -> Panel | None:
         [Reported(issue, payloads.pieces(issue.details)) for issue in span.reported],
         payloads.pieces(span.attributes.get("clew.environment", "")),
         refused_entries(span),
+        span.kind == "call" and span.finished and "aws-api" in map(span.attributes.get, _SYSTEM),
         next(i for i, other in enumerate(siblings, 1) if other.key == key),
         siblings,
     )

@@ -9,6 +9,7 @@ from collector.store.queries.transactions import Outcome, list_transactions, sum
 from webapp import charts
 from webapp.arguments import read_cursor, read_id, read_tag, read_text
 from webapp.store import connect
+from webapp.tag_costs import read_tag_costs
 
 blueprint = Blueprint("transactions", __name__, template_folder="templates")
 
@@ -60,6 +61,7 @@ def index() -> str:
         outcomes=Outcome,
         search=search,
         tag=tag,
+        tag_costs=read_tag_costs(tag),
         filtered=bool(
             function_id is not None
             or resource_id is not None

@@ -28,7 +28,8 @@ class CostPart:
     count: int  # invocations or calls
     cost_pd: int | None  # of those that have a known one; None: none has
     unpriced: int  # of `count`, those whose cost is not known
-    estimated: bool = True  # False: invocations, all of which Lambda has reported on
+    # False: invocations, all of which Lambda has reported on; None: it has on some, perhaps
+    estimated: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,8 @@ def cost_of_issue(connection: Connection, issue_id: int, window: TimeRange | Non
         )
         .where(*where)
     )
-    count, priced, cost_pd, calls_cost_pd, unpriced_calls = connection.execute(statement).one()
-    return IssueCost(count, cost_pd if priced else None, calls_cost_pd, unpriced_calls)
+    row = tuple(connection.execute(statement).one())
+    return IssueCost(row[0], row[2] if row[1] else None, row[3], row[4])
 
 
 # One look into the index for each key: there are few keys and very many rows.

@@ -63,6 +63,7 @@ class SpanDetail:
     attributes: Mapping[str, str]  # all others, as text, sorted by name
     reported: tuple[ReportedIssue, ...] = ()  # invocations: issues that the function reported itself
     cost_pd: int | None = None  # of a call: 0 where AWS charges nothing for it, None where it is not known
+    measured: bool = False  # of a call: the service itself said how much of it that took
     causes: tuple[str, ...] = ()  # keys of all calls that set it off across asynchronous hops; a batch has several
 
 

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Literal
 
 from collector.domain.annotations import ISSUE_EVENT
+from collector.domain.call_prices import CAPACITY, is_measured
 from collector.domain.facts import FAILED
 from collector.domain.spans import CLIENT, PRODUCER, Event, Span, Value
 from collector.store.queries.common import FunctionRef
@@ -34,7 +35,7 @@ _RESPONSE = (
     "rpc.response.body",
     "gen_ai.output.messages",
 )
-_PICKED = frozenset({"clew.unfinished", "error.type", *_REQUEST, *_RESPONSE})
+_PICKED = frozenset({"clew.unfinished", "error.type", CAPACITY, *_REQUEST, *_RESPONSE})
 
 
 class _Texts(Mapping[str, str]):
@@ -260,6 +261,7 @@ def _detail(node: _Node, function: FunctionRef, source: Source) -> SpanDetail:
         response=text_of(picked[response]) if response else None,
         attributes=_Texts(span.attributes, {request, response}),
         cost_pd=call.cost_pd if call is not None else None,
+        measured=CAPACITY in picked and is_measured(picked),
         causes=node.causes,
     )
 

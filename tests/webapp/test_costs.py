@@ -1,0 +1,111 @@
+"""What pages say of money: functions, transactions and calls by part, edges of the map, and tags."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from collector.domain.ids import hash63
+from tests.collector.domain import otlp
+from tests.collector.domain.otlp import MS
+from tests.webapp.test_lives import words
+from tests.webapp.traffic import Traffic, trace_hex
+from webapp.formatting.numbers import DASH
+
+HOSTILE = "<script>alert(1)</script>"
+DAY = {"range": "24h"}
+FUNCTION = f"/functions/{hash63('lambda', otlp.ACCOUNT, otlp.REGION, otlp.FUNCTION):016x}"
+
+
+@pytest.fixture
+def priced(client: FlaskClient, engine: Engine) -> FlaskClient:
+    """An invocation with calls of a known price, of one that DynamoDB itself tells, and of none."""
+    consumed = {"aws.dynamodb.consumed_capacity": ['{"TableName": "t", "CapacityUnits": 4.0}']}
+    tags = {"clew.tag.customer": "acme", "clew.tag.odd": HOSTILE}
+    Traffic(engine).send(
+        otlp.export(
+            spans=[
+                otlp.invocation(
+                    id=1, duration=1_000 * MS, attrs={"clew.tag.customer": "acme", "clew.tag.odd": HOSTILE}
+                ),
+                otlp.call("S3.PutObject", id=2, parent=1, name="b", start=MS),
+                otlp.call("DynamoDB.PutItem", id=3, parent=1, name="t", start=2 * MS, attrs=consumed),
+                otlp.call("Transcribe.StartTranscriptionJob", id=4, parent=1, start=3 * MS),
+                otlp.call("STS.GetCallerIdentity", id=5, parent=1, start=4 * MS),
+            ]
+        )
+    )
+    return client
+
+
+# By hand, in eu-west-1: 0.5 GB-s at $0.0000166667 and a request, $0.00000853; a PUT $0.000005; 4 write units of
+# $0.000000705, $0.00000282: $0.00001635 together, of which the function is 52 %.
+def test_a_transaction_shows_its_parts(priced: FlaskClient) -> None:
+    page = words(priced.get(f"/transactions/{trace_hex(1)}").text)
+    assert "Cost ≥ $0.0000 1635" in page
+    assert "1 call has no known price" in page
+    parts = page.partition("Part Count Cost Share")[2]
+    assert f"{otlp.FUNCTION} 1 invocation ≈ $0.00000 853 52 %" in parts
+    assert "S3 1 call ≈ $0.00000 500 31 %" in parts
+    assert "DynamoDB 1 call ≈ $0.00000 282 17 %" in parts
+    assert f"Transcribe 1 call not priced {DASH}" in parts
+    assert "STS" not in parts.partition("Log")[0]
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        (1, "Cost ≥ $0.0000 1635 with its calls"),
+        (2, "Cost ≈ $0.00000 500"),
+        (3, "Cost $0.00000 282"),  # DynamoDB's own word: no estimate
+        (4, f"Cost {DASH}"),
+        (5, "Cost $0"),
+    ],
+)
+def test_a_span_shows_its_cost(priced: FlaskClient, span: int, expected: str) -> None:
+    panel = priced.get(f"/transactions/{trace_hex(1)}/spans/{span:016x}").text
+    assert expected in words(panel)
+
+
+def test_a_function_shows_its_parts(priced: FlaskClient) -> None:
+    page = words(priced.get(FUNCTION, query_string=DAY).text)
+    assert "Cost ≥ $0.0000 1635" in page
+    assert f"Part Count Cost Share {otlp.FUNCTION} 1 invocation $0.00000 853 52 %" in page
+    assert "Transcribe 1 call not priced" in page
+
+
+def test_lists_show_whole_costs(priced: FlaskClient) -> None:
+    for address in ("/", "/transactions"):
+        answer = priced.get(address, query_string=DAY).text
+        assert "$0.0000 1635" in words(answer)
+        assert "Lambda $0.00000853, calls of other services $0.00000782 (estimated from their sizes)." in answer
+
+
+def test_the_map_shows_what_edges_cost(priced: FlaskClient) -> None:
+    answer = priced.get("/map", query_string=DAY).text
+    assert "$0.00000 500" in words(answer)
+    assert ", $0.00000500</title>" in answer
+    assert "not priced" in words(answer)
+    assert "with its calls" in answer
+
+
+@pytest.mark.parametrize("address", ["/transactions", FUNCTION])
+def test_the_values_of_a_tag(priced: FlaskClient, address: str) -> None:
+    """The keys stand there to be chosen; then each value with its cost, which leads to what has it."""
+    page = priced.get(address, query_string=DAY).text
+    assert "By tag customer odd" in words(page)
+    assert "tag-sums" not in page
+    page = priced.get(address, query_string={**DAY, "by": "customer"}).text
+    assert "customer Invocations Errors Cost acme 1 0 ≥ $0.0000 1635" in words(page)
+    assert "tag=customer:acme" in page
+    # A filter by a tag chooses its key.
+    assert "tag-sums" in priced.get(address, query_string={**DAY, "tag": "customer:acme"}).text
+    assert "No invocation" in words(priced.get(address, query_string={"range": "15m", "by": "customer"}).text)
+    assert "tag-sums" not in priced.get(address, query_string={**DAY, "by": "nothing"}).text
+
+
+def test_values_of_tags_are_text(priced: FlaskClient) -> None:
+    page = priced.get("/transactions", query_string={**DAY, "by": "odd"}).text
+    assert HOSTILE not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
