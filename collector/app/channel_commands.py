@@ -28,14 +28,14 @@ _STATES = ("waiting", "sent", "dead")
 
 @click.group()
 def channels() -> None:
-    """Say where alerts go: Slack, PagerDuty, Jira, e-mail, webhooks and others.
+    """Say where alerts go: Slack, PagerDuty, Jira, e-mail and others.
 
     docs/channels.md shows what each kind needs.
     """
 
 
 @channels.command("add")
-@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("kind", type=click.Choice(_KINDS), metavar="KIND")
 @click.argument("name")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="What is no secret; several times.")
 @click.option("--secret", "secrets", multiple=True, metavar="FIELD", help="Read from standard input, a line each.")
@@ -51,6 +51,9 @@ def channels() -> None:
 @database_option
 def add(kind: str, name: str, database_url: str | None, **options: Any) -> None:
     """Add a channel.
+
+    KIND is slack, pagerduty, opsgenie, jsm (Jira Service Management), jira, teams, email, webhook or apprise (a hundred
+    others).
 
     A secret that the kind needs and no option names is asked for, or read from standard input, a line each.
     """
@@ -142,7 +145,10 @@ def remove(name: str, database_url: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @database_option
 def deliveries(channel: str | None, state: str | None, limit: int, as_json: bool, database_url: str | None) -> None:
-    """List what was delivered, waits, or was given up and why; the newest first."""
+    """List what was delivered, waits, or is dead.
+
+    The newest first. Dead is what the channel refused, or what could not be sent for a day; the reason is beside it.
+    """
     with _opened(database_url) as (_, engine):
         from collector.store.queries.channels import find_channel, list_deliveries  # noqa: PLC0415
 
