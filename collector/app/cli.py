@@ -13,6 +13,7 @@ import click
 from collector.app.channel_commands import channels
 from collector.app.command import CANNOT, database_option, settings_of, told
 from collector.app.database_commands import db
+from collector.app.issue_commands import issues
 from collector.app.logs import log_to_stderr
 from collector.app.token_commands import tokens
 
@@ -27,6 +28,7 @@ def main() -> None:
 
 main.add_command(db)
 main.add_command(tokens)
+main.add_command(issues)
 main.add_command(channels)
 
 

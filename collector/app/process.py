@@ -23,6 +23,7 @@ from collector.app.prometheus import exposition
 from collector.app.server import Server, bind
 from collector.app.settings import RESERVED_THREADS, Settings, variable
 from collector.app.tls import Tls, read_tls
+from collector.domain.limits import Limits
 from collector.domain.price_file import PriceTableError, load_prices
 from collector.domain.prices import PriceTable
 from collector.receivers import firehose, otlp, status
@@ -94,7 +95,11 @@ def running(settings: Settings) -> Iterator[Running]:
         _start(keyring, stack)
 
         writer = Writer(
-            writing, max_queue_bytes=settings.max_queue_bytes, prices=prices, grace_s=settings.crash_grace_s
+            writing,
+            max_queue_bytes=settings.max_queue_bytes,
+            prices=prices,
+            grace_s=settings.crash_grace_s,
+            limits=Limits(settings.near_timeout, settings.near_memory),
         )
         _start(writer, stack)
         retention = Retention(writing, reading, settings.periods())

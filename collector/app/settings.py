@@ -154,6 +154,18 @@ class Settings(BaseSettings):
         None,
         description="Internal addresses that channels may reach: `10.1.0.0/16,127.0.0.1`. Otherwise only public ones.",
     )
+    near_timeout: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="From which share of its time limit on an invocation that ended well is an issue; 0: never.",
+    )
+    near_memory: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="From which share of its memory on an invocation that ended well is an issue; 0: never.",
+    )
     crash_grace_s: float = Field(
         60.0,
         ge=0,
