@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from email.message import EmailMessage
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
 from collector.alerts.channels import mail, teams, webhook
+from collector.alerts.channels.kinds import KINDS
 from collector.alerts.channels.sending import Envelope, InvalidChannel, check_values, deliver
 from collector.alerts.model import NoticeKind
 from collector.alerts.networks import Networks
@@ -312,3 +317,29 @@ def test_a_resolve_says_so_everywhere(networks: Networks) -> None:
     assert ("Resolved: checkout fails", "success") == (
         service.received[0].json()["title"], service.received[0].json()["type"],
     )  # fmt: skip
+
+
+def test_the_documented_example_is_valid_and_so_is_its_receiver() -> None:
+    """docs/channels.md shows a document of the schema, and code that tells genuine requests from others."""
+    page = (Path(__file__).parents[4] / "docs" / "channels.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    now = int(time.time())
+    genuine = names["genuine"]
+
+    assert [] == violations(SCHEMA, json.loads(example))
+    assert genuine(f"t={now},v1={webhook.signature(SECRET, now, b'{}')}", b"{}", SECRET)
+    assert not genuine(f"t={now},v1={webhook.signature(SECRET, now, b'{}')}", b"{} ", SECRET)
+    assert not genuine(f"t={now - 900},v1={webhook.signature(SECRET, now - 900, b'{}')}", b"{}", SECRET)
+
+
+def test_the_page_names_every_field_that_a_channel_needs() -> None:
+    """docs/channels.md has a command for each kind, with its secret fields."""
+    page = (Path(__file__).parents[4] / "docs" / "channels.md").read_text()
+    for kind in KINDS.values():
+        assert f"clew channels add {kind.name} " in page
+        for field in kind.fields:
+            if field.required:
+                assert f"--secret {field.name}" in page or f"--set {field.name}=" in page, (kind.name, field.name)
