@@ -15,6 +15,7 @@ from collector.app.command import CANNOT, database_option, settings_of, told
 from collector.app.database_commands import db
 from collector.app.issue_commands import issues
 from collector.app.logs import log_to_stderr
+from collector.app.price_commands import prices
 from collector.app.token_commands import tokens
 
 
@@ -30,6 +31,7 @@ main.add_command(db)
 main.add_command(tokens)
 main.add_command(issues)
 main.add_command(channels)
+main.add_command(prices)
 
 
 @main.command()

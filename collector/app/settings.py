@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     )
     prices_file: Path | None = Field(
         None,
-        description="Lambda's prices, in place of the table that comes along (`collector/domain/prices.toml`).",
+        description="A price table in place of the one that comes along; `clew prices check` checks one.",
     )
     max_body_bytes: int = Field(
         8 * MIB,

@@ -46,6 +46,10 @@ class CallPrice:
     least: float | None = 1
     kind: str = ""
 
+    def price(self, region: str) -> tuple[int | None, int | None]:
+        """Of each call and of each unit there; None: none is known."""
+        return _regional(self.request, region), _regional(self.unit, region)
+
 
 class Rate(NamedTuple):
     """What holds for one operation in one region from a time on."""
@@ -101,7 +105,7 @@ class CallPrices:
             if entry.service != target.resource.service or entry.kind != kind:
                 continue
             exact = max((_exactness(pattern, target.operation) for pattern in entry.operations), default=0)
-            request, unit = _regional(entry.request, target.region), _regional(entry.unit, target.region)
+            request, unit = entry.price(target.region)
             if not exact or (request is None and unit is None):
                 continue
             rate = Rate(entry.from_ns, request or 0, unit or 0, entry.least, entry.counts)

@@ -26,9 +26,7 @@ def priced(client: FlaskClient, engine: Engine) -> FlaskClient:
     Traffic(engine).send(
         otlp.export(
             spans=[
-                otlp.invocation(
-                    id=1, duration=1_000 * MS, attrs={"clew.tag.customer": "acme", "clew.tag.odd": HOSTILE}
-                ),
+                otlp.invocation(id=1, duration=1_000 * MS, attrs=tags),
                 otlp.call("S3.PutObject", id=2, parent=1, name="b", start=MS),
                 otlp.call("DynamoDB.PutItem", id=3, parent=1, name="t", start=2 * MS, attrs=consumed),
                 otlp.call("Transcribe.StartTranscriptionJob", id=4, parent=1, start=3 * MS),
