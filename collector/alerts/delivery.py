@@ -29,7 +29,7 @@ from collector.store.errors import StoreError
 from collector.store.lease import database_now_ms
 
 AT_ONCE = 4  # messages on their way; a channel has one at a time
-LOOK_EVERY_S = 1.0  # for what is due; idle it costs 0.2 ms
+LOOK_EVERY_S = 1.0  # for what is due; idle it takes 0.3 ms of CPU
 CLEAN_EVERY_S = 600.0
 _AFTER_FAILURE_S = 5.0
 
