@@ -162,7 +162,7 @@ def seeds(name: str) -> list[bytes]:
         ]
     if not name.endswith("json"):
         return [body]
-    message = (ExportLogsServiceRequest if name.startswith("logs") else ExportTraceServiceRequest).FromString(body)
+    request = (ExportLogsServiceRequest if name.startswith("logs") else ExportTraceServiceRequest).FromString(body)
     # As OTLP writes it: ids in hexadecimal, where protobuf's JSON has base64.
-    written = json_format.MessageToJson(message)
+    written = json_format.MessageToJson(request)
     return [re.sub(r'(Id": ")([^"]+)', lambda found: found[1] + base64.b64decode(found[2]).hex(), written).encode()]

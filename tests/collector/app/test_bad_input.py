@@ -1,5 +1,5 @@
-"""Everything that architecture says of bad input, sent to the real process on both databases: a clear status, the rest of
-the batch stored, nothing crashed, and a count of it."""
+"""Everything that architecture says of bad input, sent to the real process on both databases: a clear status, the rest
+of the batch stored, nothing crashed, and a count of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.collector.app.clew import Clew
 from tests.collector.receivers import exports
@@ -57,7 +57,7 @@ def html(spans: list[Span]) -> None:
         span.name = "<script>alert(1)</script>\0\u202e"
         span.attributes.add(key="<img src=x onerror=alert(1)>").value.string_value = "<b>\0"
         span.status.message = "</title><script>alert(1)</script>"
-        span.status.code = 2
+        span.status.code = Status.STATUS_CODE_ERROR
 
 
 def wrong_id(length: int) -> Change:

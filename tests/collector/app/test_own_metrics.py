@@ -55,9 +55,9 @@ def test_what_is_stored_is_told(database_url: str, reader: Engine) -> None:
 def test_by_otlp(tmp_path: Path) -> None:
     """The standard variable for metrics sends them; another collector gets them, also the last ones before the end."""
     with Clew(tmp_path / "other.db") as other:
-        settings: dict[str, object] = {
+        settings: dict[str, str] = {
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{other.url}/v1/metrics",
-            "OTEL_METRIC_EXPORT_INTERVAL": 60_000,
+            "OTEL_METRIC_EXPORT_INTERVAL": "60000",
         }
         with Clew(tmp_path / "clew.db", **settings) as process:
             process.signal(signal.SIGTERM)
@@ -70,8 +70,8 @@ def test_never_to_itself(tmp_path: Path) -> None:
     """A variable that names the collector itself, or that is meant for what runs beside it, sends nothing."""
     with Clew(tmp_path / "first.db") as first:
         port = first.port
-    own: dict[str, object] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"http://localhost:{port}/v1/metrics"}
-    meant_for_others: dict[str, object] = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
+    own: dict[str, str] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"http://localhost:{port}/v1/metrics"}
+    meant_for_others: dict[str, str] = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
     for settings, warned in ((own, True), (meant_for_others, False)):
         path = tmp_path / f"{warned}.db"
         create_sqlite(path)
