@@ -61,7 +61,7 @@ class Keyring:
         return values
 
     def _decrypt(self, sealed: bytes) -> bytes:
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415  # 10 MB that only channels need
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415  # 7 MB that only channels need
 
         for reads_again in (self._path is not None, False):
             try:

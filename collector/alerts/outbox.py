@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Row, delete, exists, func, or_, select, updat
 
 from collector.alerts.channels.kinds import KINDS
 from collector.alerts.message import ORDER, Message
-from collector.alerts.model import Notice, NoticeKind, Severity
+from collector.alerts.model import AlertState, Notice, NoticeKind, Severity
 from collector.alerts.outcomes import Receipt, Ticket
 from collector.domain.ids import hash63
+from collector.store.alert_tables import alerts
 from collector.store.channel_tables import channels, deliveries, tickets
 from collector.store.statements import write
 
@@ -77,11 +78,11 @@ def add(connection: Connection, notices: Sequence[Notice], *, now_ms: int) -> No
     write(connection, deliveries, list(rows.values()))
 
 
-def _told(connection: Connection, alerts: set[int]) -> set[tuple[int, int]]:
+def _told(connection: Connection, alert_ids: set[int]) -> set[tuple[int, int]]:
     """Channel and alert of every opening that was queued, of these alerts."""
     opening = deliveries.c.kind.in_([NoticeKind.OPENED, NoticeKind.REPEATED])
     found: set[tuple[int, int]] = set()
-    ordered = sorted(alerts)
+    ordered = sorted(alert_ids)
     for start in range(0, len(ordered), _NAMES_IN_STATEMENT):
         some = deliveries.c.alert_id.in_(ordered[start : start + _NAMES_IN_STATEMENT])
         statement = select(deliveries.c.channel_id, deliveries.c.alert_id).where(some, opening).distinct()
@@ -263,9 +264,10 @@ def pause_ms(attempts: int, chance: float) -> int:
 def give_up(connection: Connection, now_ms: int) -> int:
     """Ends what waited for a day without an attempt, as while its channel is switched off; forgets what ended long
     ago. Returns how many were given up."""
-    connection.execute(
-        delete(deliveries).where(deliveries.c.state != WAITING, deliveries.c.created_ms < now_ms - KEEP_MS)
-    )
+    # What an alert that is not over was told stays: its resolve goes where it was told of.
+    going_on = select(alerts.c.id).where(alerts.c.state != AlertState.RESOLVED)
+    ended = (deliveries.c.state != WAITING, deliveries.c.created_ms < now_ms - KEEP_MS)
+    connection.execute(delete(deliveries).where(*ended, deliveries.c.alert_id.not_in(going_on)))
     old = update(deliveries).where(
         deliveries.c.state == WAITING, deliveries.c.created_ms < now_ms - GIVE_UP_MS, deliveries.c.next_ms <= now_ms
     )

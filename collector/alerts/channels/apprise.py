@@ -1,7 +1,7 @@
 """Everything that Apprise knows, in a process of its own for each message.
 
 Apprise has more than a hundred services, each with code of its own that connects as it likes. In a process of its own
-every connection it makes can be checked (`apprise_process`), it cannot run commands, and its 40 MB go with it.
+every connection it makes can be checked (`apprise_process`), it cannot run commands, and its 54 MB go with it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _CHECK_S = 30.0
 
 
 def check(values: Values) -> None:
-    said = _run({"url": values["url"]}, Networks(), _CHECK_S)
+    try:
+        said = _run({"url": values["url"]}, Networks(), _CHECK_S)
+    except TryAgain as error:
+        raise InvalidChannel("url", f"The address could not be checked. {error}") from None
     if not said.get("ok"):
         raise InvalidChannel("url", "Apprise does not know such an address.")
 

@@ -27,7 +27,7 @@ def check(values: Values) -> None:
 
 
 def send(values: Values, envelope: Envelope, wire: Wire) -> Receipt:
-    import pagerduty  # noqa: PLC0415  # 17 MB
+    import pagerduty  # noqa: PLC0415  # only what sends needs it
 
     message = envelope.first
     key = message.key if message.alert_id else f"clew-test-{envelope.id}"

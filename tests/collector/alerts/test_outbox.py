@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
 from collector.alerts import outbox
 from collector.alerts.directory import Directory, Draft
 from collector.alerts.model import Notice, NoticeKind, Severity
 from collector.alerts.outcomes import Receipt
+from collector.store.alert_tables import alerts
 from collector.store.channel_tables import channels, deliveries
 from collector.store.queries.channels import DeliveryRow, list_deliveries
 from tests.collector.alerts.conftest import Clock
@@ -345,3 +346,20 @@ def test_the_tables_hold_no_secret_in_clear(database: Engine, directory: Directo
         row = connection.execute(select(channels)).one()
 
     assert "hooks.slack.com/services" not in repr(tuple(row))
+
+
+def test_what_an_open_alert_was_told_is_not_forgotten(database: Engine, directory: Directory, clock: Clock) -> None:
+    """Its resolve, months later, still goes where it was told of."""
+    directory.add(Draft("pager", "pagerduty", PAGER, is_default=True))
+    add(database, notice())
+    sent(database, take(database, clock), clock)
+    states = {"severity": "error", "subject_kind": "function", "subject_key": "7", "subject_name": "checkout"}
+    figures = dict.fromkeys(("since_s", "last_s", "opened_ms", "value", "peak", "threshold", "count", "told_count"), 1)
+    row = {"id": 1, "rule_id": "errors", "rule_name": "Errors", "state": "open", "muted": False, **states, **figures}
+    clock.pass_s(91 * 24 * 3600)
+    with database.begin() as connection:
+        connection.execute(insert(alerts), row)
+        outbox.give_up(connection, clock.now_ms)
+    add(database, notice(kind=NoticeKind.RESOLVED, at_ms=clock.now_ms))
+
+    assert [("pager", 1, "opened"), ("pager", 1, "resolved")] == queued(database)
