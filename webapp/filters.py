@@ -23,6 +23,7 @@ def init_app(app: Flask) -> None:
         size=numbers.size,
         money=money.money,
         whole_cost=money.whole_cost,
+        calls_money=money.calls_money,
         iso=times.iso,
         ago=_ago,
         clock=_clock,

@@ -21,6 +21,7 @@ FILTERS = (
     "result",
     "cold",
     "tag",
+    "by",
     "outcome",
     "span",
     "rows",

@@ -92,7 +92,7 @@ def test_the_map_shows_what_edges_cost(priced: FlaskClient) -> None:
 def test_the_values_of_a_tag(priced: FlaskClient, address: str) -> None:
     """The keys stand there to be chosen; then each value with its cost, which leads to what has it."""
     page = priced.get(address, query_string=DAY).text
-    assert "By tag customer odd" in words(page)
+    assert "Cost by tag customer odd" in words(page)
     assert "tag-sums" not in page
     page = priced.get(address, query_string={**DAY, "by": "customer"}).text
     assert "customer Invocations Errors Cost acme 1 0 ≥ $0.0000 1635" in words(page)

@@ -26,6 +26,7 @@ UNREPORTED = (
 ESTIMATE = "An estimate from list prices: without free tier, volume tiers, discounts or savings plans."
 ESTIMATED_CALL = "At list price, by what was seen of the size of its request and its answer."
 MEASURED_CALL = "At list price, by the capacity that the service itself said it took."
+CALLS = "At list price, by what was seen of the sizes of requests and answers, or the services' own word."
 FREE_CALL = "AWS charges nothing for it, or counts it elsewhere: an invocation with the function that was invoked."
 NO_CALL_PRICE = "No price is known for this call, or nothing tells how much of the service it took."
 REFUSED = "It failed: whether AWS charges for that depends on why."
@@ -136,6 +137,11 @@ def call_cost(amount_pd: int | None, *, measured: bool, charged: bool) -> Markup
     title = MEASURED_CALL if measured else ESTIMATED_CALL
     title = f"A million like this cost {dollars(amount_pd * 1_000_000)}. {title}"
     return _amount(dollars(amount_pd), title, "" if measured else GUESS)
+
+
+def calls_money(amount_pd: int, places: int | None = None) -> Markup:
+    """Of calls together: an estimate."""
+    return _amount(dollars(amount_pd, places), CALLS, GUESS if amount_pd else "")
 
 
 def _amount(text: str, title: str, mark: str) -> Markup:

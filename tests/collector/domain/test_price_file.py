@@ -48,6 +48,16 @@ def test_prices_of_calls_are_picodollars(tmp_path: Path) -> None:
     )
 
 
+def test_the_documented_table_is_one(tmp_path: Path) -> None:
+    """docs/cost.md shows one that can be used as it is."""
+    page = Path(__file__).parents[3].joinpath("docs", "cost.md").read_text()
+    path = tmp_path / "prices.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    table = load_prices(path)
+    assert [period.bills_init for period in table.periods] == [True]
+    assert [entry.service for entry in table.calls.entries] == ["transcribe"]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
