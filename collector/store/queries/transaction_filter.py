@@ -35,6 +35,7 @@ from collector.store.queries.common import Tag, TimeRange
 from collector.store.queries.lookups import contains, searchable, starts_with, storable
 from collector.store.queries.tags import tagged
 from collector.store.queries.windows import HOUR_S, NS, nanoseconds, total
+from collector.store.sharding import is_sharded
 from collector.store.tables import (
     calls,
     edge_stats,
@@ -192,12 +193,18 @@ class _Search:
         known to have called the resource.
         """
         ran = invocations.c
-        called = exists().where(
+        called: ColumnElement[bool] = exists().where(
             calls.c.started_ns >= ran.started_ns,
             calls.c.started_ns <= ran.started_ns + ran.duration_ns,
             calls.c.trace_id == ran.trace_id,
             calls.c.resource_id == resource_id,
         )
+        if is_sharded(self._connection):
+            # A subquery cannot look at a row of another shard: this one is answered once, for the whole window.
+            reached = select(calls.c.trace_id).where(
+                calls.c.started_ns >= self._start_ns, calls.c.resource_id == resource_id
+            )
+            called = ran.trace_id.in_(reached)
         return self._around(
             [resource_id],
             {Direction.CALLS, Direction.TRIGGERS},

@@ -27,7 +27,7 @@ def aged(
     keys = [key(produces, Side.PRODUCED, number, start_ms=start_ms)] if produces else []
     keys += [key(consumes, Side.CONSUMED, number, start_ms=start_ms)] if consumes else []
     made = facts(
-        invocation(number, start_ms=start_ms, result=result),
+        invocation(number, start_ms=start_ms, result=result)._replace(calls=1),
         calls=[call(number, span=number + 1_000_000, start_ms=start_ms + 1)],
         keys=keys,
         body=body,

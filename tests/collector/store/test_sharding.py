@@ -16,12 +16,14 @@ from collector.store import tables
 from collector.store.errors import NotSharded
 from collector.store.periods import Periods
 from collector.store.pruner import Pruner
+from collector.store.queries.common import TimeRange
 from collector.store.queries.transaction import get_transaction
+from collector.store.queries.transactions import list_transactions
 from collector.store.sharding import DISTRIBUTED, REFERENCE, distribute
 from collector.store.sweep import Sweeper
 from tests.collector.app.clew import clew
 from tests.collector.store.aged import DAY_NS, NOW_NS, aged, counts, store
-from tests.collector.store.facts import facts, invocation, trace
+from tests.collector.store.facts import BUCKET, facts, invocation, trace
 from tests.sharded_sql import refusals
 
 # Small, or locked by several columns at once, or of people's own making: docs/scale.md says so.
@@ -156,8 +158,13 @@ def test_what_collectors_do(sharded: Engine) -> None:
     Sweeper(sharded, now=lambda: NOW_NS + DAY_NS).run_pass()
     with sharded.begin() as connection:
         detail = get_transaction(connection, trace(2))
+        window = TimeRange((NOW_NS - 30 * DAY_NS) // 1_000_000, NOW_NS // 1_000_000)
+        reaching = [
+            list_transactions(connection, window, resource_id=id, limit=10).rows for id in (BUCKET.id, BUCKET.id + 1)
+        ]
     assert detail is not None
     assert 2 == len(detail.invocations)
+    assert ([trace(1)], []) == tuple([row.id for row in rows] for rows in reaching)
     before = counts(sharded)
 
     Pruner(sharded, sharded, Periods(exports=10, rows=15, minutes=30, hours=40), now_ns=lambda: NOW_NS).run()
