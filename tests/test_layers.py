@@ -74,7 +74,8 @@ LAYERS = {
         never=("opentelemetry", "google.protobuf", "granian"),
     ),
     "migrations": Layer(own=("migrations", "collector.store"), never=("flask", "granian")),
-    "app": Layer(own=("collector", "webapp"), never=("flask", "opentelemetry")),
+    # OpenTelemetry's SDK only sends our own metrics, where it is asked to.
+    "app": Layer(own=("collector", "webapp"), never=("flask", "opentelemetry.proto", "google.protobuf")),
 }
 OWN = ("clew", "collector", "webapp", "migrations", *NOT_IN_PRODUCT)
 

@@ -16,7 +16,7 @@ def test_honest_input_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=400))
 def test_any_bytes(name: str, data: bytes) -> None:
     """Bytes of no form."""
@@ -24,7 +24,7 @@ def test_any_bytes(name: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_damaged_input(name: str, data: st.DataObject) -> None:
     """Honest input with some bytes changed, cut out, doubled or put in."""
