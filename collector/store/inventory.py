@@ -12,14 +12,8 @@ from collector.store.partitions import first_id
 from collector.store.periods import NS, Cutoffs, Kind, Periods
 from collector.store.space import Disk, disk, table_sizes
 
-ROLLUPS = (
-    tables.edge_durations,
-    tables.edge_stats,
-    tables.function_durations,
-    tables.function_stats,
-    tables.flow_stats,
-    tables.issue_stats,
-    tables.tag_stats,
+ROLLUPS = tuple(
+    table for table in tables.metadata.sorted_tables if {"resolution", "start_s"} <= set(table.columns.keys())
 )
 _exports, _transactions, _memberships = tables.exports.c, tables.transactions.c, tables.memberships.c
 _FAILED_TRACES = (

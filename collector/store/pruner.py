@@ -37,7 +37,9 @@ from collector.store.pruning_walks import (
     LostLinks,
     LostMemberships,
     LostResources,
+    OldAlerts,
     OldByTrace,
+    OldDeliveries,
     named_resources,
 )
 from collector.store.space import disk, give_back
@@ -129,6 +131,8 @@ class Pruner:
         if walks and cutoffs.hours_ns:
             yield LostIssues(cutoffs)
             yield LostFunctions(cutoffs)
+            yield OldAlerts(cutoffs)
+            yield OldDeliveries(cutoffs)
             with self._reader.connect() as connection:
                 named = named_resources(connection)
             yield LostResources(named)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
-from collector.store import tables
+from collector.store import alert_tables, tables
 from collector.store.periods import Cutoffs, Kind
 from collector.store.pruning import Step, failed_traces, page
 from collector.store.statements import Row, delete_by_key, select_among
@@ -136,6 +136,34 @@ class LostResources(_Walk):
 
     def choose(self, _connection: Connection, rows: list[Row], /) -> Collection[Row]:
         return [row for row in rows if row[0] not in self._named]
+
+
+class OldAlerts(_Walk):
+    """Alerts that were resolved longer ago than sums per hour are kept, with what happened to them."""
+
+    kind = Kind.HOURS
+
+    def __init__(self, cutoffs: Cutoffs) -> None:
+        super().__init__(alert_tables.alerts, "resolved_ms")
+        self._before_ms = cutoffs.hours_ns // 1_000_000
+
+    def choose(self, connection: Connection, rows: list[Row], /) -> Collection[Row]:
+        old = [row for row in rows if row[1] is not None and row[1] < self._before_ms]
+        delete_by_key(connection, alert_tables.alert_events, {row[:1] for row in old}, ("alert_id",))
+        return old
+
+
+class OldDeliveries(_Walk):
+    """Messages that were delivered, or given up, longer ago than that."""
+
+    kind = Kind.HOURS
+
+    def __init__(self, cutoffs: Cutoffs) -> None:
+        super().__init__(tables.metadata.tables["deliveries"], "ended_ms")
+        self._before_ms = cutoffs.hours_ns // 1_000_000
+
+    def choose(self, _connection: Connection, rows: list[Row], /) -> Collection[Row]:
+        return [row for row in rows if row[1] is not None and row[1] < self._before_ms]
 
 
 def named_resources(connection: Connection) -> set[int]:

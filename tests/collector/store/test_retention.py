@@ -6,9 +6,10 @@ import random
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, Table, insert, select, text
 
 from collector.domain.facts import LogPiece, PieceKind, Report, ReportKind, ReportStatus, Tag
 from collector.store import tables
@@ -21,6 +22,16 @@ from collector.store.space import disk
 from tests.collector.store.aged import DAY_NS, NOW_NS, aged, counts, store
 from tests.collector.store.facts import trace
 
+# Deleted with others' rows.
+BESIDE = {
+    *("trace_exports", "invocation_tags", "reports", "unfinished"),
+    *("issue_states", "issue_history", "issue_changes", "alert_events"),
+}
+# Taken away by those who work through them, or made by people, one by one.
+SMALL = {
+    *("stitch_queue", "stitch_jobs", "late_minutes", "leases", "alert_position"),
+    *("alert_rules", "alert_mutes", "channels", "tickets", "tokens", "secret_keys"),
+}
 FOR_EVER = Periods(exports=None, rows=None, minutes=None, hours=None)
 
 
@@ -210,6 +221,43 @@ def test_what_is_still_named_stays(database: Engine) -> None:
 
     prune(database, Periods(exports=10, rows=20, minutes=30, hours=40))
     assert Counter() == counts(database)
+
+
+def test_alerts_that_are_over_go_with_the_hours(database: Engine) -> None:
+    """With what happened to them and what was said of them; those that are not over stay however old they are."""
+    old_ms = (NOW_NS - 60 * DAY_NS) // 1_000_000
+    alerts, events, deliveries = (tables.metadata.tables[name] for name in ("alerts", "alert_events", "deliveries"))
+    with database.begin() as connection:
+        for number, ended_ms in enumerate((None, old_ms, NOW_NS // 1_000_000), 1):
+            connection.execute(insert(alerts), any_row(alerts) | {"id": number, "resolved_ms": ended_ms})
+            connection.execute(insert(events), any_row(events) | {"alert_id": number})
+            connection.execute(
+                insert(deliveries),
+                any_row(deliveries) | {"id": any_row(deliveries, number)["id"], "ended_ms": ended_ms},
+            )
+
+    prune(database, Periods(hours=50))
+
+    with database.begin() as connection:
+        assert [1, 3] == sorted(connection.scalars(select(alerts.c.id)))
+        assert [1, 3] == sorted(connection.scalars(select(events.c.alert_id)))
+        assert {None, NOW_NS // 1_000_000} == set(connection.scalars(select(deliveries.c.ended_ms)))
+
+
+def test_every_table_that_grows_is_pruned(sqlite_database: Engine) -> None:
+    """A new table is to be thought about: it is pruned, or stays small by itself."""
+    every = Periods(exports=1, rows=2, minutes=3, hours=4).cutoffs(NOW_NS)
+    steps = list(Pruner(sqlite_database, sqlite_database, Periods())._steps(every, walks=True))
+    pruned = {step.table.name for step in steps} | BESIDE
+
+    assert BESIDE.isdisjoint(step.table.name for step in steps)
+    assert tables.metadata.tables.keys() == pruned | SMALL
+
+
+def any_row(table: Table, number: int = 0) -> dict[str, Any]:
+    """Something in each column that needs a value."""
+    values: dict[type, Any] = {str: f"{number}", int: number, float: 0.5, bool: False, bytes: bytes([number])}
+    return {column.name: values[column.type.python_type] for column in table.columns if not column.nullable}
 
 
 def test_another_collectors_turn(database: Engine) -> None:
