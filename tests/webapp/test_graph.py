@@ -8,10 +8,11 @@ import networkx as nx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webapp.graph.drawing import Edge, Node, draw, fit, text_width
+from webapp.graph.drawing import draw, fit, text_width
 from webapp.graph.layers import Graph, assign_layers, break_cycles
 from webapp.graph.layout import HEIGHT, WIDTH, Layout, lay_out
 from webapp.graph.ordering import crossings, order_layers, with_bends
+from webapp.graph.picture import Edge, Node
 
 NAMES = [f"n{index}" for index in range(14)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -12,6 +11,7 @@ import networkx as nx
 
 from webapp.graph.layers import Graph
 from webapp.graph.layout import HEIGHT, WIDTH, Route, lay_out
+from webapp.graph.picture import DrawnEdge, DrawnNode, Edge, Line, Node, Picture
 
 MARGIN = 16.0
 LINE = 13.0  # height of a label's line
@@ -22,73 +22,6 @@ NARROW, WIDE = frozenset("ijltfrI.,:;'|!-() "), frozenset("mwMW@%")
 
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """`tone` names the kind of thing for its colour; `count` > 1 draws it as a stack."""
-
-    key: str
-    title: str
-    subtitle: str
-    icon: str
-    tone: str
-    href: str
-    failed: bool = False
-    count: int = 1
-    dim: bool = False
-    span: str | None = None
-    name: str = ""  # in full, for the tooltip; the title where empty
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """`rank` 0: sets the target off, and so points to the right where it can. `label`: up to two lines."""
-
-    source: str
-    target: str
-    label: tuple[str, ...]
-    title: str
-    rank: int = 1
-    failed: bool = False
-    dashed: bool = False
-    dim: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnNode:
-    node: Node
-    x: float
-    y: float
-    title: str
-    subtitle: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a label, centred at (x, y)."""
-
-    text: str
-    x: float
-    y: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnEdge:
-    edge: Edge
-    path: str
-    label: Sequence[Line]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    width: float
-    height: float
-    nodes: Sequence[DrawnNode]
-    edges: Sequence[DrawnEdge]
-    node_width: float = WIDTH
-    node_height: float = HEIGHT
 
 
 def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
@@ -123,7 +56,7 @@ def draw(nodes: Iterable[Node], edges: Iterable[Edge]) -> Picture:
     ]
     # Failures last: they are drawn over the rest.
     drawn_edges.sort(key=lambda drawn: drawn.edge.failed)
-    return Picture(layout.width + 2 * MARGIN, layout.height + 2 * MARGIN, drawn_nodes, drawn_edges)
+    return Picture(layout.width + 2 * MARGIN, layout.height + 2 * MARGIN, drawn_nodes, drawn_edges, WIDTH, HEIGHT)
 
 
 def _label(lines: Sequence[str], route: Route, taken: list[Box]) -> list[Line]:

@@ -8,7 +8,7 @@ from collector.store.queries.system_map import MapEdge, MapFunction, MapResource
 from webapp.formatting.money import dollars, whole_pd
 from webapp.formatting.numbers import count, milliseconds, share
 from webapp.formatting.words import function_icon, resource_name, service_icon, service_name
-from webapp.graph.drawing import Edge, Node, Picture, draw
+from webapp.graph.picture import Edge, Node, Picture
 from webapp.graph.tones import tone
 
 MOST_NODES = 250  # drawn; the busiest. The table below has all
@@ -54,6 +54,8 @@ def draw_map(
         for edge in sorted(edges, key=lambda edge: (edge.source, edge.target))
         if edge.source in kept and edge.target in kept
     ]
+    from webapp.graph.drawing import draw  # noqa: PLC0415  # networkx: 140 ms and 24 MB, with the first picture
+
     return draw(nodes, drawn), len(wanted) - len(kept)
 
 

@@ -17,7 +17,7 @@ from webapp.formatting.words import (
     service_name,
     trigger_name,
 )
-from webapp.graph.drawing import Edge, Node, Picture, draw
+from webapp.graph.picture import Edge, Node, Picture
 from webapp.graph.tones import tone
 from webapp.transaction.tree import Tree
 
@@ -168,6 +168,8 @@ def draw_transaction(tree: Tree, span_url: Callable[[str], str]) -> Picture:
     sketch = _Sketch(tree)
     nodes = [_node(tree, sketch, key, span_url) for key in sketch.places]
     edges = [_edge(sketch, ends) for ends in sketch.ways]
+    from webapp.graph.drawing import draw  # noqa: PLC0415  # networkx: 140 ms and 24 MB, with the first picture
+
     return draw(nodes, edges)
 
 
