@@ -7,6 +7,7 @@ the rare row that concerns very many becomes a job.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
@@ -21,10 +22,11 @@ from collector.store.statements import adding, delete_by_key, select_by_key, sel
 from collector.store.stitch_jobs import START, Job, Kind
 from collector.store.stitch_reading import among, fetch
 
-ROWS_PER_PASS = 8_000  # that all keys of a pass may have to be read at once
+ROWS_PER_PASS = 2_500  # that all keys of a pass may have to be read at once
 HOT = 200  # rows of a key that is joined row by row, where they are too many
-CONSUMERS_PER_SLICE = 400
-POINTERS_PER_SLICE = 100  # each is two statements
+CONSUMERS_PER_SLICE = 200
+PRODUCERS_AT_ONCE = 1_000  # of a place; a consumer that is not among them is two statements
+NEARBY_NS = 60_000_000_000  # writes of a place, whose consumers are joined anew together
 HOT_JOBS_PER_PASS = 2
 
 _keys = tables.link_keys.c
@@ -43,22 +45,42 @@ def write_keys(connection: Connection, keys: Iterable[LinkKey], token: int) -> N
     write(connection, tables.link_keys, {(*key, token) for key in keys})
 
 
-def join(connection: Connection, new: Collection[LinkKey], jobs: Sequence[Job], now_ns: int) -> set[bytes]:
+class HotKeys:
+    """Keys that had very many rows when they were last looked at: those need not be read to find out again."""
+
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._keys: set[int] = set()
+
+    def among(self, keys: set[int]) -> set[int]:
+        return self._keys & keys
+
+    def add(self, keys: set[int]) -> None:
+        if len(self._keys) + len(keys) > self.MOST:
+            self._keys.clear()
+        self._keys |= keys
+
+
+def join(
+    connection: Connection, new: Collection[LinkKey], jobs: Sequence[Job], now_ns: int, hot_keys: HotKeys
+) -> set[bytes]:
     """Brings `links` up to date with new rows, and with what jobs of Kind.CONSUMERS ask for. Returns the traces to
     which other links lead than before."""
     waiting: defaultdict[int, list[Job]] = defaultdict(list)
     for job in jobs:
         waiting[stitch_jobs.read_key_subject(job.subject)[0]].append(job)
     keys = {row.key for row in new}.union(waiting)
-    rows = fetch(connection, _ROWS_OF, keys, ROWS_PER_PASS)
-    if len(rows) <= ROWS_PER_PASS:
-        stitch_jobs.finish(connection, jobs)
-        return _join_whole(connection, [LinkKey(*row) for row in rows], new)
-    hot = {key for key, size in select_each(connection, _SIZE_OF, keys) if size > HOT}
+    hot = hot_keys.among(keys)
     rows = fetch(connection, _ROWS_OF, keys - hot, ROWS_PER_PASS)
     if len(rows) > ROWS_PER_PASS:
-        hot, rows = keys, ()
-    relinked = _join_whole(connection, [LinkKey(*row) for row in rows], new)
+        found = {key for key, size in select_each(connection, _SIZE_OF, keys - hot) if size > HOT}
+        hot_keys.add(found)
+        hot |= found
+        rows = fetch(connection, _ROWS_OF, keys - hot, ROWS_PER_PASS)
+        if len(rows) > ROWS_PER_PASS:
+            hot, rows = keys, ()
+    relinked = _join_whole(connection, [LinkKey(*row) for row in rows], [row for row in new if row.key not in hot])
     stitch_jobs.finish(connection, [job for key, some in waiting.items() if key not in hot for job in some])
     added: defaultdict[int, list[LinkKey]] = defaultdict(list)
     for row in new:
@@ -81,32 +103,44 @@ def _join_whole(connection: Connection, rows: Collection[LinkKey], new: Collecti
 
 def _join_hot(connection: Connection, key: int, new: Sequence[LinkKey], now_ns: int) -> set[bytes]:
     consumers = [row for row in new if row.side != Side.PRODUCED]
-    relinked: set[bytes] = set()
-    for start in range(0, len(consumers), POINTERS_PER_SLICE):
-        some = consumers[start : start + POINTERS_PER_SLICE]
-        relinked |= _replace(connection, _resolve_some(connection, key, some), some)
+    relinked = _replace(connection, _resolve_some(connection, key, consumers), consumers)
     stitch_jobs.ask(connection, _concerned(connection, key, new, now_ns))
     return relinked
 
 
 def _concerned(connection: Connection, key: int, new: Sequence[LinkKey], now_ns: int) -> list[Job]:
     """Jobs for the consumers whose links may be others for the new rows' sake."""
+    places = sorted(row.started_ns for row in new if row.side == Side.PRODUCED and row.pointer)
     jobs = []
-    everyone = Job(Kind.CONSUMERS, stitch_jobs.key_subject(key), now_ns, now_ns, START)
+    for index, started_ns in enumerate(places):
+        if index + 1 < len(places) and places[index + 1] - started_ns < NEARBY_NS:
+            continue  # one job for all that are near to each other
+        first = index
+        while first and places[first] - places[first - 1] < NEARBY_NS:
+            first -= 1
+        jobs.append(_around(connection, key, places[first], started_ns, now_ns))
     firsts = {row for side in (Side.PRODUCED, Side.CONSUMED, Side.SHARED) for row in _first(connection, key, side)}
-    for row in new:
-        if row.side == Side.PRODUCED and row.pointer:
-            later = _rows(
-                connection,
-                f"key = {key} AND side = {int(Side.PRODUCED)} AND started_ns > {row.started_ns} "
-                f"ORDER BY started_ns, span_id LIMIT {MAX_NEAR}",
-            )
-            until_ns = later[-1].started_ns if len(later) == MAX_NEAR else row.started_ns + POINTER_WINDOW_NS
-            begin = stitch_jobs.pack_position(row.started_ns - SKEW_NS, -(2**63))
-            jobs.append(Job(Kind.CONSUMERS, stitch_jobs.key_subject(key, until_ns), now_ns, now_ns, begin))
-        elif row in firsts:
-            jobs.append(everyone)
+    if any(row in firsts for row in new if not row.pointer):
+        jobs.append(Job(Kind.CONSUMERS, stitch_jobs.key_subject(key), now_ns, now_ns, START))
     return jobs
+
+
+def _around(connection: Connection, key: int, first_ns: int, last_ns: int, now_ns: int) -> Job:
+    """The consumers that may go by one of the pointer's producers between the two times: up to where there are as many
+    later ones as a consumer looks at; and a little before, unless those have earlier ones to go by."""
+    producers = f"key = {key} AND side = {int(Side.PRODUCED)} AND started_ns"
+    later = _rows(connection, f"{producers} > {last_ns} ORDER BY started_ns, span_id LIMIT {MAX_NEAR}")
+    until_ns = later[-1].started_ns if len(later) == MAX_NEAR else last_ns + POINTER_WINDOW_NS
+    begin_ns = first_ns - SKEW_NS
+    earlier = _rows(
+        connection,
+        f"{producers} < {begin_ns} AND started_ns > {first_ns - POINTER_WINDOW_NS} "
+        f"ORDER BY started_ns DESC, span_id DESC LIMIT {MAX_NEAR}",
+    )
+    if len({row.trace_id for row in earlier}) > 1:
+        begin_ns = first_ns
+    position = stitch_jobs.pack_position(begin_ns, -(2**63))
+    return Job(Kind.CONSUMERS, stitch_jobs.key_subject(key, until_ns), now_ns, now_ns, position)
 
 
 def _join_slice(connection: Connection, job: Job, now_ns: int) -> set[bytes]:
@@ -121,10 +155,9 @@ def _join_slice(connection: Connection, job: Job, now_ns: int) -> set[bytes]:
             f"AND started_ns <= {until_ns} ORDER BY started_ns, span_id LIMIT {CONSUMERS_PER_SLICE}",
         )
     found.sort(key=age)
-    most = POINTERS_PER_SLICE if any(row.pointer for row in found) else CONSUMERS_PER_SLICE
-    some = found[:most]
+    some = found[:CONSUMERS_PER_SLICE]
     relinked = _replace(connection, _resolve_some(connection, key, some), some)
-    if len(found) < most:
+    if len(found) < CONSUMERS_PER_SLICE:
         stitch_jobs.finish(connection, [job])
     else:
         # One of another side with the same start and span would be passed over: it is the same span's, and was new.
@@ -138,18 +171,33 @@ def _resolve_some(connection: Connection, key: int, consumers: Sequence[LinkKey]
     rows: set[LinkKey] = set(consumers)
     for side in (Side.PRODUCED, Side.CONSUMED, Side.SHARED):
         rows.update(_first(connection, key, side))
-    for started_ns in {row.started_ns for row in consumers if row.pointer}:
-        near = f"key = {key} AND side = {int(Side.PRODUCED)} AND started_ns"
-        rows.update(
-            _rows(connection, f"{near} <= {started_ns} ORDER BY started_ns DESC, span_id DESC LIMIT {MAX_NEAR}")
-        )
-        rows.update(_rows(connection, f"{near} > {started_ns} ORDER BY started_ns, span_id LIMIT {MAX_NEAR}"))
+    rows.update(_near(connection, key, sorted({row.started_ns for row in consumers if row.pointer})))
     wanted = {(row.trace_id, row.span_id, row.started_ns) for row in consumers}
     return {
         link
         for link in resolve(rows)
         if (link.consumer_trace_id, link.consumer_span_id, link.consumer_started_ns) in wanted
     }
+
+
+def _near(connection: Connection, key: int, times: Sequence[int]) -> set[LinkKey]:
+    """The producers nearest to each of these times, on either side."""
+    if not times:
+        return set()
+    producers = f"key = {key} AND side = {int(Side.PRODUCED)} AND started_ns"
+    # Nearly always all times are near to each other.
+    before = _rows(
+        connection, f"{producers} <= {times[-1]} ORDER BY started_ns DESC, span_id DESC LIMIT {PRODUCERS_AT_ONCE}"
+    )
+    found = {*before, *_rows(connection, f"{producers} > {times[-1]} ORDER BY started_ns, span_id LIMIT {MAX_NEAR}")}
+    if len(before) < PRODUCERS_AT_ONCE:
+        return found
+    for started_ns in times[: bisect_left(times, before[-MAX_NEAR].started_ns)]:
+        found.update(
+            _rows(connection, f"{producers} <= {started_ns} ORDER BY started_ns DESC, span_id DESC LIMIT {MAX_NEAR}")
+        )
+        found.update(_rows(connection, f"{producers} > {started_ns} ORDER BY started_ns, span_id LIMIT {MAX_NEAR}"))
+    return found
 
 
 def _first(connection: Connection, key: int, side: Side) -> list[LinkKey]:

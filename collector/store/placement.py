@@ -19,8 +19,9 @@ from collector.store.statements import Conflict, delete_by_key, select_each, wri
 from collector.store.stitch_jobs import START, Job, Kind
 from collector.store.stitch_reading import among, fetch
 
-ROWS_AT_ONCE = 10_000  # links to the traces of a round, and places of their producers
+ROWS_AT_ONCE = 4_000  # links to the traces of a round, and places of their producers
 NEXT_AT_ONCE = 1_000  # traces that those of a round set off; more are a job
+ROUNDS = 16  # one behind the other that a pass follows links; the rest of a long chain is for the next
 FEW = 100  # that one trace set off are placed at once, even where another one's are a job
 
 _links, _memberships = tables.links.c, tables.memberships.c
@@ -61,20 +62,23 @@ def place(connection: Connection, traces: Collection[Trace], relinked: Collectio
     """
     placed = Placed()
     told = set(relinked)
-    round, count, first = set(traces) | told, 0, True
+    round, count, number = set(traces) | told, 0, 0
     while round:
+        if number == ROUNDS or (number and count >= most):
+            placed.left |= round
+            break
+        number += 1
         count += len(round)
         incoming = _incoming(connection, round)
         placed.left |= incoming.postponed
         round -= incoming.postponed
-        if first:
+        if number == 1:
             told |= incoming.named  # as they came in: whether they are new, nobody has looked
         changed, shifted = _place_round(connection, placed, round, incoming)
-        following = _set_off(connection, placed, changed | (told & round), NEXT_AT_ONCE if count < most else 0)
+        following = _set_off(connection, placed, changed | (told & round))
         if shifted:
             told |= following
         round = following - round - placed.left
-        first = False
     _write(connection, placed)
     return placed
 
@@ -189,14 +193,12 @@ def _load_places(connection: Connection, placed: Placed, traces: Collection[Trac
     placed.stored.update({trace: Place(begun[trace], frozenset(some)) for trace, some in found.items()})
 
 
-def _set_off(connection: Connection, placed: Placed, changed: set[Trace], most: int) -> set[Trace]:
+def _set_off(connection: Connection, placed: Placed, changed: set[Trace]) -> set[Trace]:
     """What those that changed set off; where that is too much, it is left to jobs."""
-    if not changed:
-        return set()
-    rows = fetch(connection, _CONSUMERS_OF, changed, most) if most else ()
-    if most and len(rows) <= most:
+    rows = fetch(connection, _CONSUMERS_OF, changed, NEXT_AT_ONCE)
+    if len(rows) <= NEXT_AT_ONCE:
         return {row[1] for row in rows}
-    few: set[Trace] = set()
+    most, few = NEXT_AT_ONCE, set()
     for trace, count in sorted(select_each(connection, _COUNT_FROM, changed), key=lambda pair: pair[1]):
         if count > FEW or count > most:
             placed.spread.add(trace)

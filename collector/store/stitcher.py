@@ -17,14 +17,15 @@ from sqlalchemy import Connection, Engine, func, select
 
 from collector.domain.facts import LinkKey
 from collector.store import placement, stitch_jobs, tables
-from collector.store.link_rows import join
+from collector.store.link_rows import HotKeys, join
 from collector.store.statements import delete_by_key, select_among, write
 from collector.store.stitch_jobs import Job, Kind
 from collector.store.transaction_sums import ROWS_PER_SLICE, renew, sum_slice
 
 TRACES_PER_PASS = 500
-KEYS_PER_PASS = 1_000
+KEYS_PER_PASS = 500
 JOINS_PER_PASS = 200  # jobs of keys that are joined anew; nearly all have a row or two
+JOBS_PER_PASS = 20  # of a kind that are gone on with
 SPREAD_PER_PASS = 200  # traces that are placed anew for another one's sake
 BUSY_S = 0.2  # until another collector's pass will have ended
 JOBS_PAUSE_S = 0.05  # between passes that only go on with jobs: a slice takes a fifth of that
@@ -45,6 +46,7 @@ class Stitcher:
         """`clock` tells nanoseconds since 1970."""
         self._engine = engine
         self._clock = clock
+        self._hot_keys = HotKeys()
 
     def run_pass(self, most: int = TRACES_PER_PASS) -> float | None:
         """Takes up to `most` traces from the queue and goes on with jobs, in one transaction. Returns after how many
@@ -61,14 +63,18 @@ class Stitcher:
             queued: list[Queued] = [(row[0], row[1]) for row in connection.execute(_QUEUE.limit(most))]
             due_ns = stitch_jobs.next_due_ns(connection)
             if queued or (due_ns is not None and due_ns <= now_ns):
-                taken = self._work(connection, queued, now_ns, jobs=due_ns is not None and due_ns <= now_ns)
+                taken, left = self._work(connection, queued, now_ns, jobs=due_ns is not None and due_ns <= now_ns)
                 if len(queued) == most or len(taken) < len(queued):
                     return 0.0
+                if left:
+                    return JOBS_PAUSE_S
                 due_ns = stitch_jobs.next_due_ns(connection)
             return None if due_ns is None else max(JOBS_PAUSE_S, (due_ns - now_ns) / 1e9)
 
-    def _work(self, connection: Connection, queued: list[Queued], now_ns: int, *, jobs: bool) -> list[Queued]:
-        """Returns what it took from the queue."""
+    def _work(
+        self, connection: Connection, queued: list[Queued], now_ns: int, *, jobs: bool
+    ) -> tuple[list[Queued], bool]:
+        """Returns what it took from the queue, and whether it put something of its own there."""
         taken, new = _affordable(connection, queued, now_ns)
         traces = {trace for _, trace in taken}
         joins: list[Job] = []
@@ -76,7 +82,7 @@ class Stitcher:
             if not new:
                 new = _sliced_keys(connection, now_ns)
             joins = stitch_jobs.take(connection, Kind.CONSUMERS, now_ns, JOINS_PER_PASS)
-        relinked = join(connection, new, joins, now_ns) if new or joins else set()
+        relinked = join(connection, new, joins, now_ns, self._hot_keys) if new or joins else set()
         again = _spread(connection, now_ns) if jobs else set()
         placed = placement.place(connection, traces, relinked | again, most=TRACES_PER_PASS)
         stitch_jobs.ask(connection, placement.later(placed.spread, now_ns))
@@ -91,7 +97,7 @@ class Stitcher:
         delete_by_key(connection, tables.stitch_queue, taken)
         if jobs:
             _sum_up(connection, now_ns)
-        return taken
+        return taken, bool(placed.left)
 
 
 def _affordable(connection: Connection, queued: list[Queued], now_ns: int) -> tuple[list[Queued], list[LinkKey]]:
@@ -154,19 +160,23 @@ def _key(row: Any) -> LinkKey:
 
 def _spread(connection: Connection, now_ns: int) -> set[bytes]:
     """The next traces that are to be placed anew for what set them off."""
-    for job in stitch_jobs.take(connection, Kind.PLACES, now_ns, 1):
-        traces = placement.consumers_after(connection, job.subject, job.state, SPREAD_PER_PASS)
-        if len(traces) < SPREAD_PER_PASS:
+    found: set[bytes] = set()
+    for job in stitch_jobs.take(connection, Kind.PLACES, now_ns, JOBS_PER_PASS):
+        room = SPREAD_PER_PASS - len(found)
+        if room <= 0:
+            break
+        traces = placement.consumers_after(connection, job.subject, job.state, room)
+        found.update(traces)
+        if len(traces) < room:
             stitch_jobs.finish(connection, [job])
         else:
             stitch_jobs.go_on(connection, job, traces[-1], now_ns)
-        return set(traces)
-    return set()
+    return found
 
 
 def _sum_up(connection: Connection, now_ns: int) -> None:
     room = ROWS_PER_SLICE
-    for job in stitch_jobs.take(connection, Kind.SUMS, now_ns, 20):
+    for job in stitch_jobs.take(connection, Kind.SUMS, now_ns, JOBS_PER_PASS):
         if room <= 0:
             return
         room -= max(20, sum_slice(connection, job, now_ns))  # an empty slice is a few statements too
