@@ -24,17 +24,32 @@ Words = Callable[[float], str]
 
 
 def stacked_bars(
-    totals: Sequence[Point], parts: Sequence[Point], bucket_s: int, now_ms: int, *, noun: str, part_noun: str
+    totals: Sequence[Point],
+    parts: Sequence[Point],
+    bucket_s: int,
+    now_ms: int,
+    *,
+    noun: str,
+    part_noun: str,
+    others: Sequence[Point] = (),
+    other_noun: str = "",
 ) -> Markup:
-    """Counts over time, the failing part of each at the bottom."""
+    """Counts over time, the failing part of each at the bottom. `others`: another part, above it."""
+    others = others or [Point(total.start_ms, 0) for total in totals]
     texts = [
         f"{count(total.value)} {noun}"
         + (f"<br>{count(part.value)} {part_noun} ({share(part.value, total.value)})" if part.value else "")
-        for total, part in zip(totals, parts, strict=True)
+        + (f"<br>{count(other.value)} {other_noun} ({share(other.value, total.value)})" if other.value else "")
+        for total, part, other in zip(totals, parts, others, strict=True)
     ]
-    rest = [Point(total.start_ms, total.value - part.value) for total, part in zip(totals, parts, strict=True)]
+    rest = [
+        Point(total.start_ms, total.value - part.value - other.value)
+        for total, part, other in zip(totals, parts, others, strict=True)
+    ]
     figure = _figure(totals, bucket_s, max((point.value for point in totals), default=0), count, whole=True)
-    figure.add_trace(_bars(parts, bucket_s, now_ms, role="error", texts=texts, striped=True))
+    figure.add_trace(_bars(parts, bucket_s, now_ms, role="error", texts=texts, pattern="/"))
+    if any(other.value for other in others):
+        figure.add_trace(_bars(others, bucket_s, now_ms, role="p95", texts=None, pattern="."))
     figure.add_trace(_bars(rest, bucket_s, now_ms, role="main", texts=None))
     figure.update_layout(barmode="stack")
     return _json(figure)
@@ -79,14 +94,14 @@ def axis_steps(largest: float, *, whole: bool = False) -> list[float]:
 
 
 def _bars(
-    points: Sequence[Point], bucket_s: int, now_ms: int, *, role: str, texts: list[str] | None, striped: bool = False
+    points: Sequence[Point], bucket_s: int, now_ms: int, *, role: str, texts: list[str] | None, pattern: str = ""
 ) -> graph_objects.Bar:
     width = bucket_s * 1000
     marker: dict[str, object] = {
         "opacity": [UNFINISHED_OPACITY if point.start_ms + width > now_ms else 1.0 for point in points]
     }
-    if striped:  # colour is never the only sign
-        marker["pattern"] = {"shape": "/", "size": 5, "solidity": 0.25}
+    if pattern:  # colour is never the only sign
+        marker["pattern"] = {"shape": pattern, "size": 5, "solidity": 0.25}
     return graph_objects.Bar(
         x=[point.start_ms for point in points],
         y=[point.value for point in points],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, g
 from markupsafe import Markup
 
-from collector.domain.facts import FAILURES
+from collector.domain.facts import FAILURES, FREE
 from collector.store.queries.common import IssueLabel, IssueRef
 from collector.store.queries.issues import IssueRow
 from webapp import sparkline
@@ -46,7 +46,7 @@ def init_app(app: Flask) -> None:
     app.add_template_global(numbers.share, "share")
     app.add_template_global(words.start_words, "start_words")
     app.add_template_global(words.kind_words, "kind_words")
-    app.jinja_env.globals["FAILURES"] = FAILURES
+    app.jinja_env.globals.update(FAILURES=FAILURES, FREE=FREE)
     app.add_template_global(money.decimals, "decimals")
     app.add_template_global(money.whole_decimals, "whole_decimals")
     app.add_template_global(money.whole_pd, "whole_pd")

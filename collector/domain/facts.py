@@ -88,6 +88,7 @@ class IssueKind(IntEnum):
 
 # Those whose occurrences are invocations that failed. All others are shown, and count in no rate of failures.
 FAILURES = frozenset({IssueKind.FAILURE, IssueKind.TIMEOUT, IssueKind.OUT_OF_MEMORY, IssueKind.CRASH})
+FREE = frozenset({IssueKind.NEAR_TIMEOUT, IssueKind.NEAR_MEMORY, IssueKind.THROTTLED})  # cost nothing by themselves
 
 
 class Side(IntEnum):

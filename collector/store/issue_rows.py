@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import BigInteger, Connection, cast, func, select, update
 
-from collector.domain.facts import Facts, Invocation, Issue, IssueKind, Occurrence
+from collector.domain.facts import FREE, Facts, Invocation, Issue, Occurrence
 from collector.domain.limits import Limits, near_memory, near_timeout
 from collector.domain.rollups import Rollups
 from collector.store import statements, tables
@@ -14,8 +14,6 @@ from collector.store.issue_changes import drop_changes, note_changes
 from collector.store.statements import Conflict, larger, smaller, write
 
 SpanKey = tuple[int, int]  # started_ns, span_id
-
-_FREE = frozenset({IssueKind.NEAR_TIMEOUT, IssueKind.NEAR_MEMORY, IssueKind.THROTTLED})
 
 
 def latest(table: str, column: str, clock: str) -> str:
@@ -79,7 +77,7 @@ def near_issues(
 
 def cost_of(kind: int | None, row: Invocation) -> int:
     """What an occurrence of an issue of this kind costs: a limit that was near costs nothing by itself."""
-    return 0 if kind in _FREE else row.whole_cost_pd
+    return 0 if kind in FREE else row.whole_cost_pd
 
 
 def kinds_of(connection: Connection, occurrences: Iterable[Occurrence]) -> dict[int, int]:

@@ -26,6 +26,26 @@ def test_failures_are_the_striped_lower_part_of_the_bars() -> None:
     assert "4 invocations<br>1 failed (25\N{NO-BREAK SPACE}%)" == failed["customdata"][0][0]
 
 
+def test_another_part_has_another_pattern() -> None:
+    """Errors that were handled, above the failures; no bars of it where there are none."""
+    figure = json.loads(
+        charts.stacked_bars(
+            points([4, 8]),
+            points([1, 0]),
+            120,
+            NOW_MS,
+            noun="invocations",
+            part_noun="failed",
+            others=points([2, 0]),
+            other_noun="handled",
+        )
+    )
+    failed, handled, rest = figure["data"]
+    assert ([1, 0], [2, 0], [1, 8]) == (failed["y"], handled["y"], rest["y"])
+    assert failed["marker"]["pattern"]["shape"] != handled["marker"]["pattern"]["shape"]
+    assert failed["customdata"][0][0].endswith("<br>2 handled (50\N{NO-BREAK SPACE}%)")
+
+
 def test_the_bucket_that_is_not_over_is_lighter() -> None:
     """A bar that is still growing does not look like a slump."""
     figure = json.loads(charts.bars(points([5, 5, 2]), 120, NOW_MS, role="cold", words=str))

@@ -66,7 +66,14 @@ def show(function_id: int) -> str:
         filtered=bool(issue_id is not None or search or result_key in RESULTS or cold_only or tag),
         figures={
             "invocations": charts.stacked_bars(
-                detail.invocations, detail.errors, bucket_s, now_ms, noun="invocations", part_noun="failed"
+                detail.invocations,
+                detail.errors,
+                bucket_s,
+                now_ms,
+                noun="invocations",
+                part_noun="failed",
+                others=detail.handled,
+                other_noun="dealt with an error",
             ),
             "durations": charts.durations(detail.average, detail.p95, bucket_s, now_ms),
             "cold_starts": charts.bars(

@@ -22,7 +22,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from collector.domain.facts import Initialization, Result
+from collector.domain.facts import Initialization, IssueKind, Result
 from collector.domain.histogram import percentile_ms
 from collector.domain.ids import span_bytes, span_number
 from collector.store.queries import cursor as cursors
@@ -47,7 +47,17 @@ from collector.store.tables import (
 MOST_PER_PAGE = 500
 MOST_ISSUES = 100  # choices of the filter
 
-_SUMS = ("invocations", "errors", "cold_starts", "duration_us", "cost_pd", "unpriced", *CALLS_COST)
+_SUMS = (
+    "invocations",
+    "errors",
+    "cold_starts",
+    "duration_us",
+    "cost_pd",
+    "unpriced",
+    *CALLS_COST,
+    "handled",
+    "throttles",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,10 @@ class FunctionDetail:
     calls_cost_pd: int = 0  # of those of their calls that have a price
     unpriced_calls: int = 0
     calls_by_service: tuple[CostPart, ...] = ()
+    handled_total: int = 0  # invocations that dealt with an error, and did not fail
+    handled: tuple[Point, ...] = ()
+    refused: int = 0  # times that others would have invoked it and Lambda refused, as far as they told
+    throttled_calls: int = 0  # its own calls that AWS refused because they were too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +139,10 @@ def get_function(connection: Connection, function_id: int, window: TimeRange) ->
     buckets = chart_buckets(window)
     sums, max_memory_mb = _sums(connection, function_id, window, buckets)
     histograms = _histograms(connection, function_id, window, buckets)
-    count, errors, cold_starts, duration_us, cost_pd, unpriced, calls_cost_pd, unpriced_calls = (
+    count, errors, cold_starts, duration_us, cost_pd, unpriced, calls_cost_pd, unpriced_calls, handled, throttles = (
         sum(values[index] for values in sums.values()) for index in range(len(_SUMS))
     )
+    found, refused = _issues(connection, function_id, window)
     whole = [pair for histogram in histograms.values() for pair in histogram]
     averages = {bar: values[3] / values[0] / 1e3 for bar, values in sums.items() if values[0]}
     p95s = {bar: percentile_ms(histogram, 0.95) for bar, histogram in histograms.items()}
@@ -157,7 +172,11 @@ def get_function(connection: Connection, function_id: int, window: TimeRange) ->
         calls_cost_pd=calls_cost_pd,
         unpriced_calls=unpriced_calls,
         calls_by_service=calls_by_service(connection, function_id, window),
-        issues=_issues(connection, function_id, window),
+        issues=found,
+        handled_total=handled,
+        handled=buckets.points({bar: values[8] for bar, values in sums.items()}),
+        refused=refused,
+        throttled_calls=throttles,
     )
 
 
@@ -248,8 +267,8 @@ def _histograms(
     return found
 
 
-def _issues(connection: Connection, function_id: int, window: TimeRange) -> tuple[IssueLabel, ...]:
-    """Those seen within the window; the most frequent, where there are very many."""
+def _issues(connection: Connection, function_id: int, window: TimeRange) -> tuple[tuple[IssueLabel, ...], int]:
+    """Those seen within the window; the most frequent, where there are very many. And how often it was refused."""
     stats = issue_stats.c
     rows = rollup(
         issue_stats,
@@ -259,13 +278,15 @@ def _issues(connection: Connection, function_id: int, window: TimeRange) -> tupl
     )
     seen = grouped(rows, [rows.c.issue_id], "occurrences").subquery()
     statement = (
-        select(issues.c.id, issues.c.type, issues.c.kind)
+        select(issues.c.id, issues.c.type, issues.c.kind, seen.c.occurrences)
         .join(seen, seen.c.issue_id == issues.c.id)
         .where(seen.c.occurrences > 0)
         .order_by(seen.c.occurrences.desc(), issues.c.id)
         .limit(MOST_ISSUES)
     )
-    return labels((id, type, kind) for id, type, kind in connection.execute(statement))
+    found = connection.execute(statement).all()
+    refused = sum(row.occurrences for row in found if row.kind == IssueKind.THROTTLED)
+    return labels((row.id, row.type, row.kind) for row in found), refused
 
 
 def _described(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> tuple[InvocationRow, ...]:

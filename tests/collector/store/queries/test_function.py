@@ -5,11 +5,15 @@ from __future__ import annotations
 from math import isnan
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from collector.domain.facts import Invocation, Result
+from collector.domain.intake import read_traces
+from collector.store.commit import Seen, write_facts
 from collector.store.queries.common import IssueLabel, ServiceCount, TimeRange
 from collector.store.queries.function import InvocationPage, get_function, list_invocations
+from collector.store.queries.functions import list_functions
+from tests.collector.domain import otlp
 from tests.collector.store.queries.world import DAY, HOUR, MINUTE, MS, NOON, World, trace
 
 LAST_HOUR = TimeRange(NOON, NOON + HOUR)
@@ -258,3 +262,38 @@ def test_the_number_of_statements_is_constant(world: World, page: Connection, st
     list_invocations(page, thumb.id, DAY)
 
     assert len(statements) == 2 * few <= 8
+
+
+def test_handled_errors_stand_apart_and_refusals_are_told(world: World, page: Connection, database: Engine) -> None:
+    """Errors that were dealt with are among the invocations, not among the failures. Refusals are no invocations."""
+    thumb = world.function("thumb")
+    world.run(thumb, 0)
+    world.run(thumb, 1, result=Result.HANDLED)
+    world.run(thumb, 2, result=Result.ERROR)
+    world.store()
+    for number in (1, 2):
+        refused = otlp.call(
+            "Lambda.Invoke",
+            id=number * 16 + 1,
+            trace=number,
+            parent=number * 16,
+            name="thumb",
+            error="",
+            error_type="TooManyRequestsException",
+        )
+        body = otlp.export(spans=[otlp.invocation(id=number * 16, trace=number), refused])
+        with database.begin() as connection:
+            write_facts(connection, [read_traces(body, received_ms=otlp.RECEIVED_MS).facts], Seen())
+    found = get_function(page, thumb.id, DAY)
+    assert found is not None
+    assert (found.invocations_total, found.errors_total, found.handled_total) == (3, 1, 1)
+    assert sum(point.value for point in found.handled) == 1
+
+    window = TimeRange(otlp.START_NS // otlp.MS - 60_000, otlp.START_NS // otlp.MS + 60_000)
+    refused_one = get_function(page, thumb.id, window)
+    assert refused_one is not None
+    assert (refused_one.refused, refused_one.throttled_calls, refused_one.invocations_total) == (2, 0, 0)
+    caller = next(row for row in list_functions(page, window) if row.function.name == otlp.FUNCTION)
+    detail = get_function(page, caller.function.id, window)
+    assert detail is not None
+    assert (detail.refused, detail.throttled_calls, detail.handled_total) == (0, 2, 2)
