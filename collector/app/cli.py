@@ -46,7 +46,7 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
     """
     with told():
         settings = settings_of(host=host, port=port, database_url=database_url)
-        log_to_stderr(settings)
+        log = log_to_stderr(settings)
         # The server's packages take a second to import, which the other commands need not wait for.
         from collector.app.process import running, stop_signals  # noqa: PLC0415
 
@@ -60,6 +60,7 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
     if not process.drained:
         # A client that never finishes its request holds a thread that Python would wait for or trip over.
         logging.getLogger(__name__).warning("Requests that had begun were cut off after %g s.", settings.stop_timeout_s)
+        log.close()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -28,6 +28,7 @@ from collector.store.sweep import GRACE_S, Sweeper
 MAX_GROUP_BYTES = 16 * 1024 * 1024  # a commit holds the write lock, so it may not grow with the backlog
 SWEEP_EVERY_S = 10.0  # how late it may be noticed that a deadline has passed; idle, a pass takes half a millisecond
 STITCH_EVERY_S = 0.2  # how far the transactions may lag behind what is stored; each pass is one more commit
+TELL_EVERY_S = 5.0  # that commits fail
 REST_S = 10.0  # without passes of either after the database failed
 RETRY_AFTER_S = 1
 DOUBT_S = 30  # then health is ok again until a commit fails: who sends nothing to a sick collector must learn of it
@@ -71,6 +72,7 @@ class Writer:
         self._changed = threading.Condition()
         self._closing = False
         self._doubtful_until = 0.0  # monotonic
+        self._tell_due = 0.0  # monotonic
         self._stitch_due = 0.0  # monotonic; what an earlier process left in the queue is stitched at once
         self._sweep_due = 0.0
         self._thread = threading.Thread(target=self._run, name="clew-writer", daemon=True)
@@ -221,7 +223,10 @@ class Writer:
             group = group + self._take(math.inf)
             self.counts.failed_commits += 1
             self.counts.returned_exports += len(group)
-            _log(f"a commit failed, and {len(group)} exports are to be sent again", error)
+            now = time.monotonic()
+            if now >= self._tell_due:  # not of each: clients come again at once, and each time it fails
+                self._tell_due = now + TELL_EVERY_S
+                _log(f"a commit failed, and {len(group)} exports are to be sent again", error)
             reason = str(error) if isinstance(error, StoreError) else "The database failed."
             answer = StoreUnavailable(reason, RETRY_AFTER_S)
         for request in group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from collector.app.logs import formatter, without_secrets
-from tests.collector.app.clew import Clew
+from tests.collector.app.clew import Clew, environment
 
 
 def line(kind: Literal["text", "json"], message: str, *arguments: object, exc_info: Any = None) -> str:
@@ -85,3 +86,39 @@ def test_a_server_with_json_logs(tmp_path: Path) -> None:
     assert 0 == code
     assert err.splitlines()
     assert all({"time", "level", "logger", "message"} <= json.loads(text).keys() for text in err.splitlines())
+
+
+_TALKS = """
+import logging
+from collector.app.logs import log_to_stderr
+from collector.app.settings import Settings
+
+log_to_stderr(Settings())
+for number in range(30_000):
+    logging.getLogger("clew.test").warning("line %d %s", number, "x" * 100)
+print("goes on", flush=True)
+"""
+
+
+def test_nobody_reads_the_log() -> None:
+    """Whoever logs goes on though the pipe is full, and what was dropped is told once somebody reads again."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _TALKS], env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "goes on\n" == process.stdout.readline()
+        _, err = process.communicate(timeout=60)
+
+    lines = err.splitlines()
+    assert "line 0 x" in lines[0]
+    assert 0 == process.returncode
+    assert "lines were dropped" in lines[-1]
+    assert int(lines[-1].split(": ")[1].split()[0]) + len(lines) - 1 == 30_000
+
+
+def test_a_log_that_is_never_read_keeps_nobody_from_ending() -> None:
+    """The process ends though its last lines cannot be written."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _TALKS], env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert 0 == process.wait(60)
