@@ -66,6 +66,9 @@ LAYERS = {
             "collector.store.queries",
             "collector.store.errors",
             "collector.store.tokens",
+            # What people do about issues.
+            "collector.domain.issue_states",
+            "collector.store.issue_states",
             # What alerts are made of, and what their pages read.
             "collector.alerts.model",
             "collector.alerts.conditions",
