@@ -29,6 +29,7 @@ class Retention:
         self._pruner = Pruner(engine, reader, periods, stop=self._stop)
         self._every_s = every_s
         self._walk_due = 0.0
+        self.passes = 0  # begun so far, those included that another collector's kept from doing anything
         self._thread = threading.Thread(target=self._run, name="clew-retention", daemon=True)
 
     def start(self) -> None:
@@ -45,6 +46,7 @@ class Retention:
     def _run(self) -> None:
         # Not while the process starts and what had piled up comes in.
         while not self._stop.wait(self._every_s):
+            self.passes += 1
             walks = time.monotonic() >= self._walk_due
             try:
                 deleted = self._pruner.run(walks=walks)

@@ -19,8 +19,9 @@ def ids(engine: Engine) -> list[str]:
         return [bytes(row.id).hex() for row in found]
 
 
-def prune(engine: Engine, **periods: float) -> None:
-    Pruner(engine, engine, Periods(**periods), now_ns=lambda: NOW_MS * 1_000_000 + 1).run()
+def prune(engine: Engine, *, exports: float, rows: float, minutes: float, hours: float) -> None:
+    periods = Periods(exports=exports, rows=rows, minutes=minutes, hours=hours)
+    Pruner(engine, engine, periods, now_ns=lambda: NOW_MS * 1_000_000 + 1).run()
 
 
 def page(client: FlaskClient, id: str) -> str:

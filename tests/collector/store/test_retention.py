@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from collector.store.partitions import make_ahead, partitions
 from collector.store.periods import Periods
 from collector.store.pruner import NotNow, Pruner
 from collector.store.queries.transaction import get_transaction
+from collector.store.retention import Retention
 from collector.store.space import disk
 from tests.collector.store.aged import DAY_NS, NOW_NS, aged, counts, store
 from tests.collector.store.facts import trace
@@ -285,6 +287,41 @@ def test_a_stop_ends_it_between_two_steps(database: Engine) -> None:
 
     prune(database, Periods(hours=50))
     assert Counter() == counts(database)
+
+
+def test_it_runs_by_itself(database: Engine) -> None:
+    """In a thread, again and again; while another collector does it, not; and it ends when it is told to."""
+    other = Lease(database, "retention", duration_s=600)
+    other.acquire()
+    store(database, aged(1, 90))
+    retention = Retention(database, database, Periods(exports=1, rows=1, minutes=1, hours=1), every_s=0.01)
+    retention.start()
+    while retention.passes < 3:
+        time.sleep(0.01)
+    assert counts(database)["exports"]
+
+    other.release()
+    while counts(database):
+        time.sleep(0.01)
+    retention.close()
+    store(database, aged(2, 90))
+    assert counts(database)["exports"]
+
+
+def test_a_pass_that_fails_is_tried_again(database: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """The reason is in the log, and the next pass does what is left."""
+    store(database, aged(1, 90))
+    retention = Retention(database, database, Periods(exports=1, rows=1, minutes=1, hours=1), every_s=0.01)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("collector.store.pruner.OldSpans.run", lambda *_: 1 / 0)
+        retention.start()
+        while retention.passes < 2:
+            time.sleep(0.01)
+    while counts(database):
+        time.sleep(0.01)
+    retention.close()
+
+    assert "retention failed and will be tried again: division by zero" in caplog.text
 
 
 def test_sqlite_gives_space_back(tmp_path: Path, sqlite_database: Engine) -> None:
