@@ -69,10 +69,15 @@ LAYERS = {
             # What people do about issues.
             "collector.domain.issue_states",
             "collector.store.issue_states",
-            # What alerts are made of, and what their pages read.
+            # What alerts are made of, what their pages read, and what people do about them.
             "collector.alerts.model",
             "collector.alerts.conditions",
+            "collector.alerts.units",
+            "collector.alerts.wording",
             "collector.alerts.pages",
+            "collector.alerts.actions",
+            "collector.alerts.channels.kinds",
+            "collector.alerts.directory",
         ),
         never=("opentelemetry", "google.protobuf", "granian"),
     ),

@@ -62,3 +62,9 @@ def visitor() -> Token | None:
         id = session.get(SESSION_TOKEN)
         g.visitor = access().keys.visit(id) if isinstance(id, str) else None
     return cast("Token | None", g.visitor)
+
+
+def visitor_name() -> str:
+    """The name of the token that somebody signed in with; "" where nobody has to."""
+    token = visitor()
+    return token.name if token is not None else ""

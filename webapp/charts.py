@@ -81,6 +81,77 @@ def durations(average: Sequence[Point], p95: Sequence[Point], bucket_s: int, now
     return _json(figure)
 
 
+def against_threshold(
+    points: Sequence[tuple[int, float | None]],
+    threshold: float,
+    fired: Sequence[tuple[int, int | None, float]],
+    *,
+    words: Words,
+) -> Markup:
+    """A value over time, the line that it must not cross, and when it would have been, or was, beyond it.
+
+    Times are seconds since 1970. `fired`: since when, until when (None: it still is) and how far; where there is
+    neither a value nor a threshold, that alone is drawn.
+    """
+    start_s, end_s = points[0][0], points[-1][0]
+    known = [value for _, value in points if value is not None]
+    largest = max([*known, threshold, *(peak for *_, peak in fired)], default=0)
+    figure = _figure([Point(start_s * 1000, 0.0)], end_s - start_s, largest, words)
+    shown = largest * 1.04 or 1
+    # Half a per cent of the width at least, or what was short is not seen.
+    shortest_s = max(60, (end_s - start_s) // 200)
+    if fired:
+        figure.add_trace(
+            graph_objects.Bar(
+                x=[since_s * 1000 for since_s, *_ in fired],
+                y=[shown for _ in fired],
+                offset=0,
+                width=[
+                    max((end_s if until is None else until) - since, shortest_s) * 1000 for since, until, _ in fired
+                ],
+                marker={"opacity": 0.22},
+                meta="error",
+                hoverinfo="skip",
+            )
+        )
+    figure.add_trace(
+        graph_objects.Scatter(
+            x=[second * 1000 for second, _ in points],
+            y=[value for _, value in points],
+            mode="lines",
+            line={"width": 1.75, "shape": "hv"},
+            marker={"size": 4},
+            meta="main",
+            customdata=[["" if value is None else words(value), second * 1000] for second, value in points],
+            hovertemplate="%{customdata[0]}<br>%{customdata[1]|%-d %b %H:%M}<extra></extra>",
+        )
+    )
+    if fired:
+        figure.add_trace(
+            graph_objects.Scatter(
+                x=[since * 1000 for since, *_ in fired],
+                y=[peak for *_, peak in fired],
+                mode="markers",
+                marker={"size": 6, "symbol": "diamond"},
+                meta="error",
+                customdata=[[f"fired, up to {words(peak)}", since * 1000] for since, _, peak in fired],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]|%-d %b %H:%M}<extra></extra>",
+            )
+        )
+    figure.add_trace(
+        graph_objects.Scatter(
+            x=[start_s * 1000, end_s * 1000],
+            y=[threshold, threshold],
+            mode="lines",
+            line={"width": 1.5, "dash": "dash"},
+            marker={"size": 1},
+            meta="error",
+            hoverinfo="skip",
+        )
+    )
+    return _json(figure)
+
+
 def axis_steps(largest: float, *, whole: bool = False) -> list[float]:
     """Two to five round values from 0 to above `largest`."""
     if largest <= 0:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Flask, g
 from markupsafe import Markup
 
+from collector.alerts.wording import span
 from collector.domain.facts import FAILURES, FREE
 from collector.store.queries.common import IssueLabel, IssueRef
 from collector.store.queries.issues import IssueRow
@@ -42,6 +45,9 @@ def init_app(app: Flask) -> None:
         result_name=words.result_name,
         result_tone=words.result_tone,
         issue_class=_issue_class,
+        span=span,
+        bytes=bytes.fromhex,
+        zipped=_zipped,
     )
     app.add_template_global(numbers.share, "share")
     app.add_template_global(words.start_words, "start_words")
@@ -56,6 +62,11 @@ def init_app(app: Flask) -> None:
 
 def _issue_class(issue: IssueLabel | IssueRow | IssueRef) -> str:
     return words.kind_tone(issue.kind, issue.type)
+
+
+def _zipped(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """For choices that are called what they are."""
+    return [(text, text) for text in texts]
 
 
 def _ago(ms: float | None) -> Markup:

@@ -30,6 +30,10 @@ FILTERS = (
     "status",
     "kind",
     "assignee",
+    "state",
+    "severity",
+    "rule",
+    "channel",
 )
 
 

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from collector.alerts import outbox
 from collector.alerts.catalog import Catalog
 from collector.alerts.lifecycle import Record
-from collector.alerts.model import AlertState, NoticeKind, Rule
+from collector.alerts.model import AlertState, MuteWindow, NoticeKind, Rule
 from collector.alerts.notices import notice_of
 from collector.alerts.records import Event, add_events, load, load_some, save
-from collector.alerts.rule_store import StoredRule, delete_rules, read_rules, save_rule
+from collector.alerts.rule_store import StoredRule, delete_mutes, delete_rules, read_rules, save_mute, save_rule
 from collector.alerts.settlement import BY_RULE, Tell
 
 LONGEST_SNOOZE_MS = 31 * 86_400_000
@@ -77,6 +77,21 @@ def remove_rules(connection: Connection, ids: Collection[str], *, now_ms: int, t
         record.state, record.resolved_ms, record.resolved_by = str(AlertState.RESOLVED), now_ms, BY_RULE
     _Act(NoticeKind.RESOLVED, BY_RULE, now_ms, "Its rule was deleted.", tell).store(connection, open_ones, rules)
     delete_rules(connection, sorted(wanted))
+
+
+def change_mute(connection: Connection, mute: MuteWindow, *, now_ms: int) -> None:
+    """Makes or changes a mute window."""
+    save_mute(connection, mute, now_ms=now_ms)
+
+
+def remove_mutes(connection: Connection, ids: Collection[str]) -> None:
+    """What they covered is told from the next round on."""
+    delete_mutes(connection, ids)
+
+
+def retry_deliveries(connection: Connection, ids: Collection[int], *, now_ms: int) -> int:
+    """Deliveries that were given up wait again. Returns how many did."""
+    return outbox.retry(connection, ids, now_ms)
 
 
 def clean(name: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from collector.alerts.channels.kinds import KINDS
 from collector.alerts.channels.sending import Envelope, InvalidChannel, check_values, deliver
-from collector.alerts.keyring import Keyring
+from collector.alerts.keyring import Keyring, KeyringError
 from collector.alerts.message import Message
 from collector.alerts.model import Condition, ConditionKind, Notice, NoticeKind, Rule, Severity, Subject, SubjectKind
 from collector.alerts.networks import Networks
@@ -27,6 +27,17 @@ from collector.alerts.text import one_line
 from collector.store.channel_tables import channels, deliveries, tickets
 
 MAX_NAME = 100
+
+__all__ = [
+    "MAX_NAME",
+    "Directory",
+    "Draft",
+    "InvalidChannel",
+    "KeyringError",
+    "TestResult",
+    "UnknownChannel",
+    "open_values",
+]
 
 
 class UnknownChannel(LookupError):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
-from collector.alerts.catalog import Catalog
+from collector.alerts.catalog import Catalog, describe
 from collector.alerts.model import (
     Alert,
     AlertEvent,
@@ -23,7 +23,9 @@ from collector.alerts.model import (
 from collector.alerts.mutes import is_on
 from collector.alerts.preview import preview
 from collector.alerts.rule_store import StoredRule, find_rule, read_mutes, read_rules
-from collector.alerts.rule_text import RuleFault, read_rule, write_rule
+from collector.alerts.rule_text import RuleFault, read_mute, read_rule, write_rule
+from collector.alerts.situation import situations
+from collector.alerts.trend import Trend, trend
 from collector.store import tables
 from collector.store.alert_tables import alert_events, alerts
 
@@ -45,7 +47,9 @@ __all__ = [
     "RuleFault",
     "RuleRow",
     "StoredRule",
+    "Trend",
     "count_active",
+    "describe",
     "find_alert",
     "find_rule",
     "functions_within",
@@ -54,7 +58,11 @@ __all__ = [
     "list_mutes",
     "list_rules",
     "preview_rule",
+    "read_mute",
     "read_rule",
+    "read_rules",
+    "situations",
+    "trend",
     "write_rule",
 ]
 
@@ -160,9 +168,10 @@ def history_of(connection: Connection, id: int) -> list[AlertEvent]:
     ]
 
 
-def count_active(connection: Connection) -> dict[Severity, int]:
-    """How many alerts are open, not counting acknowledged ones, by severity."""
-    statement = select(alerts.c.severity, func.count()).where(alerts.c.state == AlertState.OPEN)
+def count_active(connection: Connection, *, now_ms: int) -> dict[Severity, int]:
+    """How many alerts are open, not counting acknowledged and snoozed ones, by severity."""
+    awake = or_(alerts.c.snoozed_until_ms.is_(None), alerts.c.snoozed_until_ms <= now_ms)
+    statement = select(alerts.c.severity, func.count()).where(alerts.c.state == AlertState.OPEN, awake)
     return {Severity(name): count for name, count in connection.execute(statement.group_by(alerts.c.severity))}
 
 

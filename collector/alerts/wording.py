@@ -92,14 +92,12 @@ def amount(rule: Condition, value: float) -> str:
     kind = rule.kind
     if kind in _SHARES:
         return share(value)
-    if kind is ConditionKind.DURATION or (kind is ConditionKind.ANOMALY and rule.metric is Metric.DURATION):
+    if kind is ConditionKind.DURATION:
         return f"{_percentile(rule)} {milliseconds(value)}"
-    if kind in (ConditionKind.COST, ConditionKind.FORECAST) or (
-        kind is ConditionKind.ANOMALY and rule.metric is Metric.COST
-    ):
+    if kind in (ConditionKind.COST, ConditionKind.FORECAST):
         return _dollars(value)
-    if kind is ConditionKind.ANOMALY:
-        return f"{_number(value)} {rule.metric}"
+    if kind is ConditionKind.ANOMALY:  # collector.alerts.anomaly.deviation
+        return f"{_number(value)} times the usual deviation"
     if kind is ConditionKind.AGE:
         return span(value)
     if kind is ConditionKind.BURN_RATE:

@@ -14,13 +14,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collector.app.access import DashboardKeys, first_token
-from collector.app.alerting import make_alerting
+from collector.app.alerting import make_alerting, make_directory
 from collector.app.database import opened
 from collector.app.errors import CannotListen, InvalidSetting
 from collector.app.memory import give_memory_back
 from collector.app.own_telemetry import start_metrics
 from collector.app.prometheus import exposition
-from collector.app.server import Server, bind
+from collector.app.server import Server, bind, url_of
 from collector.app.settings import RESERVED_THREADS, Settings, variable
 from collector.app.tls import Tls, read_tls
 from collector.domain.limits import Limits
@@ -130,6 +130,7 @@ def running(settings: Settings) -> Iterator[Running]:
             access=Access(tokens, DashboardKeys(keyring), authentication.required),
             secret_key=tokens.secret_key("sessions"),
             trusted_proxies=settings.trusted_proxies,
+            directory=make_directory(settings, writing, url_of(listener, tls=tls is not None)),
         )
         server = Server(
             route(receiver, pages, dashboard, deliveries),

@@ -71,6 +71,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def url_of(listener: socket.socket, *, tls: bool) -> str:
+    """Where a listening socket is reached, without a slash at its end."""
+    host, port = listener.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 class Server:
     """Serves a WSGI application on a listening socket, which it owns from now on, until it is stopped."""
 
@@ -88,7 +94,7 @@ class Server:
     ) -> None:
         """No more than `most_slow` threads wait for slow bodies, half of all unless told, and no more than
         `most_slow_bytes` of what came of them are kept."""
-        host, self.port = listener.getsockname()[:2]
+        self.port = listener.getsockname()[1]
         self.patience = Patience(
             self.port,
             timeout_s=body_timeout_s,
@@ -96,7 +102,7 @@ class Server:
             most_bytes=most_slow_bytes,
             max_connections=max_connections,
         )
-        self.url = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self.url = url_of(listener, tls=tls is not None)
         self._signal = _granian.WorkerSignal()
         self._stopped = threading.Event()
         self._signal.add_cb(self._stopped.set)

@@ -8,6 +8,7 @@ from collector.domain.facts import Result
 from collector.store.queries.costs import CostPart
 from collector.store.queries.function import FunctionDetail, get_function, list_invocations
 from webapp import charts
+from webapp.alerts.hints import alerts_about
 from webapp.arguments import read_cursor, read_flag, read_id, read_tag, read_text
 from webapp.formatting.money import Sums, dollars
 from webapp.formatting.numbers import count
@@ -50,11 +51,13 @@ def show(function_id: int) -> str:
             tag=tag,
             cursor=read_cursor(),
         )
+        alerts = alerts_about(connection, function_id=function_id)
     bucket_s, now_ms = detail.bucket_s, g.now_ms
     return render_template(
         "function/show.html",
         detail=detail,
         page=page,
+        alerts=alerts,
         issue_id=issue_id,
         search=search,
         tag=tag,

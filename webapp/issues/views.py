@@ -11,7 +11,8 @@ from collector.store import issue_states
 from collector.store.queries.issue import get_issue
 from collector.store.queries.issues import SORTS, IssueFilter, assignees, count_issues, issue_choices, list_issues
 from webapp import charts, stacks
-from webapp.access import visitor
+from webapp.access import visitor_name
+from webapp.alerts.hints import alerts_about
 from webapp.arguments import read_id, read_sorting, read_text
 from webapp.formatting.numbers import count
 from webapp.identifiers import format_id, parse_id
@@ -88,11 +89,13 @@ def show(issue_id: int) -> str:
         if issue is None:
             abort(404, f"No issue with the id {format_id(issue_id)} has occurred yet.")
         people = assignees(connection)
+        alerts = alerts_about(connection, issue_id=issue_id)
     exception = issue.samples.exception
     return render_template(
         "issues/show.html",
         issue=issue,
         people=people,
+        alerts=alerts,
         stack=stacks.blocks(stacks.ends(exception.stacktrace)) if exception is not None else [],
         trend=charts.bars(
             issue.trend,
@@ -132,12 +135,6 @@ def change() -> Response:
     back = form.get("back", "")
     # Only within these pages: what a form was made to say leads nowhere else.
     return redirect(back if back.startswith("/issues") else url_for("issues.index"), 303)
-
-
-def visitor_name() -> str:
-    """The token that somebody signed in with; "" where nobody has to."""
-    token = visitor()
-    return token.name if token is not None else ""
 
 
 def _id(text: str) -> int:

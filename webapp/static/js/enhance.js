@@ -25,6 +25,7 @@ function useLocalTimes(form) {
   form.querySelector("[data-zone]").textContent = zone ? zone.value : "local";
   form.addEventListener("submit", () => {
     for (const field of fields) {
+      if (!field.value) continue;
       const hidden = document.createElement("input");
       hidden.type = "hidden";
       hidden.name = field.name;

@@ -51,6 +51,8 @@ export function startLive(enhance) {
       if (busy(main)) return;
       const focused = document.activeElement?.getAttribute("href");
       main.replaceChildren(...page.getElementById("content").childNodes);
+      const count = page.querySelector(".pages");
+      if (count) document.querySelector(".pages")?.replaceChildren(...count.childNodes);
       enhance(main);
       document.dispatchEvent(new CustomEvent("clew:refreshed"));
       if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
