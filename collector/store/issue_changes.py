@@ -25,7 +25,7 @@ from collector.store.queries.common import FunctionRef
 from collector.store.statements import KEYS_PER_STATEMENT, select_by_key, write
 
 MOST = 1_000  # changes that are numbered, or read, at once
-_ADVISORY_LOCK = 0x636C6578  # any number, as long as every collector asks PostgreSQL for the same: "clex"
+_ADVISORY_LOCK = 0x636C6569  # PostgreSQL's. "clei": issues; next to the stitcher's and the schema's
 NEW = 0  # `since_ms` of an issue that never was resolved
 
 
