@@ -96,7 +96,12 @@ def of(kind: ConditionKind, above: float | None = 5, **given: Any) -> Condition:
             "checkout will cost $120.00 this month",
             "$120.00 forecast for this month",
         ),
-        (of(ConditionKind.ANOMALY, metric=Metric.COST), (2, 1), "checkout: its cost is unlike", "2 times the usual deviation in 5 min"),
+        (
+            of(ConditionKind.ANOMALY, metric=Metric.COST),
+            (2, 1),
+            "checkout: its cost is unlike",
+            "2 times the usual deviation",
+        ),
         (
             of(ConditionKind.AGE),
             (754, 600),
