@@ -133,7 +133,7 @@ def _claim_waiting(connection: Connection, arrived: Mapping[SpanKey, Invocation]
     functions = _functions(connection, arrived.values())
     joined = []
     for report in waiting:
-        row = nearest(report, [row for row in candidates[report.request_id] if _fits(report, row, functions)])
+        row = nearest(report, [one for one in candidates[report.request_id] if _fits(report, one, functions)])
         if row is not None:
             joined.append(((row.started_ns, row.span_id), report))
     store_reports(connection, joined)

@@ -11,7 +11,7 @@ from collector.domain.facts import Result
 from collector.store.queries.transaction import ExceptionDetail, TransactionDetail
 from tests.webapp import samples
 from tests.webapp.samples import MS, START_NS, TRACE, span_key
-from webapp.graph.drawing import Picture
+from webapp.graph.picture import Picture
 from webapp.transaction.cause import MOST, count_failed, find_causes
 from webapp.transaction.panel import build_panel
 from webapp.transaction.picture import MOST_FUNCTIONS, MOST_SERVICES, draw_transaction
