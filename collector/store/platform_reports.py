@@ -133,9 +133,9 @@ def _claim_waiting(connection: Connection, arrived: Mapping[SpanKey, Invocation]
     functions = _functions(connection, arrived.values())
     joined = []
     for report in waiting:
-        row = nearest(report, [one for one in candidates[report.request_id] if _fits(report, one, functions)])
-        if row is not None:
-            joined.append(((row.started_ns, row.span_id), report))
+        found = nearest(report, [row for row in candidates[report.request_id] if _fits(report, row, functions)])
+        if found is not None:
+            joined.append(((found.started_ns, found.span_id), report))
     store_reports(connection, joined)
     _forget(connection, [report for _, report in joined])
     return {key for key, _ in joined}
