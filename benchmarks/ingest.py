@@ -1,168 +1,260 @@
-"""What storing costs: CPU per export in each step of the way in, and bytes on disk per span.
+"""How fast exports are taken in: a load generator in its own process sends over HTTP to a real `clew up`.
 
-    scripts/bench ingest --exports 20000
-    scripts/bench ingest --exports 20000 --merge 85     as batches of 510 spans
-    scripts/bench ingest --exports 20000 --bare         without payloads
-    scripts/bench ingest --exports 20000 --postgresql   into a server that this starts
+    scripts/bench ingest                               exports of 6 spans, then batches of 510, on SQLite and PostgreSQL
+    scripts/bench ingest --peer phoenix                the same load to Arize Phoenix, in turn with it
+    scripts/bench ingest --stored 10000000             into a database with so many spans, and into an empty one
+    scripts/bench ingest --bare                        without payloads
+    scripts/bench ingest --steps --databases sqlite    CPU of each step, in this process and without HTTP
 
-Exports of six spans go through decoding, group commits and stitching in this process; HTTP is not part of it. As in the
-collector one step follows another and nothing is kept: a group is decoded and committed, and every thousand exports are
-stitched. CPU time of this process, because machines are shared; several runs, each into a new database. At the end
-everything must be there.
+What is sent is what the example's functions send (benchmarks/exports.py). Every figure is of one server's process from
+the first request until all that it acknowledged is stored and stitched. On a machine that others use, or whose load
+generator needs the other core, CPU seconds are what lasts: spans per second of CPU are what one core does.
+Exit code 1 where something that was acknowledged is missing, or is there twice.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from sqlalchemy import func, select
-
-from benchmarks.exports import exports
-from benchmarks.machine import describe_machine, spread
-from collector.domain.facts import Facts
-from collector.domain.intake import read_traces
-from collector.store import tables
-from collector.store.commit import Seen, write_facts
-from collector.store.engine import open_engine
-from collector.store.schema import upgrade
-from collector.store.stitcher import Stitcher
+from benchmarks.exports import exports, without_payloads
+from benchmarks.ingestion.filling import fill
+from benchmarks.ingestion.load import write_requests
+from benchmarks.ingestion.servers import ClewServer, PhoenixServer, Server, cpu_seconds, resident_mib
+from benchmarks.ingestion.steps import SPANS_PER_EXPORT, report_steps
+from benchmarks.machine import describe_machine
 from tests.databases import PostgresServer
 
-SPANS_PER_EXPORT = 6
-STITCH_EVERY = 1_000  # exports: what the budget's 5,000 a second bring between two passes
-PAYLOADS = frozenset({"clew.event", "clew.return_value", "clew.request", "clew.response"})
-
-T = TypeVar("T")
+WARM_UP = 200  # exports, before anything is measured
+EXPORTS_PER_BATCH = 85  # 510 spans: what a batching sender of 512 at most sends of ours
+HEADINGS = (
+    "server",
+    "spans/request",
+    "exports/s",
+    "spans/s",
+    "CPU s/M spans",
+    "+ database",
+    "spans/s/core",
+    "MiB",
+    "bytes/span",
+    "missing",
+)
 
 
 @dataclass(frozen=True)
-class Run:
-    """CPU microseconds per export, and bytes per span."""
+class Load:
+    """Requests in a file, and how many exports of six spans they hold."""
 
-    decode: float
-    commit: float
-    stitch: float
-    bytes_per_span: float
+    path: Path
+    requests: int
+    exports: int
 
     @property
-    def total(self) -> float:
-        return self.decode + self.commit + self.stitch
+    def spans(self) -> int:
+        return self.exports * SPANS_PER_EXPORT
 
 
-class Clock:
-    """Adds up the CPU time of each step."""
+@dataclass(frozen=True)
+class Measured:
+    """One load, sent to one server."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {"decode": 0.0, "commit": 0.0, "stitch": 0.0}
+    server: str
+    load: Load
+    seconds: float
+    cpu_s: float
+    database_cpu_s: float
+    peak_mib: float
+    bytes_per_span: float
+    missing: int  # spans; negative: there are more than were sent
+    answers: Counter[str]
 
-    def time(self, step: str, do: Callable[[], T]) -> T:
-        begin = time.process_time()
-        result = do()
-        self.seconds[step] += time.process_time() - begin
-        return result
+    @property
+    def cpu_per_million(self) -> float:
+        return self.cpu_s / self.load.spans * 1_000_000
 
-
-def measure(url: str, bodies: Sequence[bytes], *, group: int, invocations: int) -> Run:
-    """`invocations` is how many all bodies hold. Raises RuntimeError if afterwards there are fewer or more."""
-    engine = open_engine(url)
-    upgrade(engine)
-    received_ms = time.time_ns() // 1_000_000
-    clock, seen, stitcher = Clock(), Seen(), Stitcher(engine)
-    pass_every = max(1, STITCH_EVERY * len(bodies) // invocations // group)
-
-    def decode(some: Sequence[bytes]) -> list[Facts]:
-        return [read_traces(body, received_ms=received_ms).facts for body in some]
-
-    def commit(facts: list[Facts]) -> None:
-        with engine.begin() as connection:
-            write_facts(connection, facts, seen)
-        seen.confirm()
-
-    for number, start in enumerate(range(0, len(bodies), group), 1):
-        facts = clock.time("decode", lambda: decode(bodies[start : start + group]))  # noqa: B023  # called at once
-        clock.time("commit", lambda: commit(facts))  # noqa: B023  # called at once
-        if number % pass_every == 0:
-            clock.time("stitch", stitcher.run_pass)
-    while clock.time("stitch", stitcher.run_pass) is not None:
-        pass
-    with engine.connect() as connection:
-        stored = connection.scalar(select(func.count()).select_from(tables.invocations))
-        placed = connection.scalar(select(func.count(tables.memberships.c.trace_id.distinct())))
-        if engine.dialect.name == "postgresql":
-            size = connection.scalar(select(func.pg_database_size(func.current_database()))) or 0
-    engine.dispose()
-    if not stored == placed == invocations:
-        raise RuntimeError(f"of {invocations} invocations {stored} are stored and {placed} in a transaction")
-    if url.startswith("sqlite"):
-        size = Path(url.removeprefix("sqlite:///")).stat().st_size
-    per_export = 1_000_000 / invocations
-    cost = {step: seconds * per_export for step, seconds in clock.seconds.items()}
-    return Run(**cost, bytes_per_span=size / invocations / SPANS_PER_EXPORT)
+    def row(self) -> tuple[str, ...]:
+        return (
+            self.server,
+            f"{self.load.spans / self.load.requests:.0f}",
+            f"{self.load.exports / self.seconds:,.0f}",
+            f"{self.load.spans / self.seconds:,.0f}",
+            f"{self.cpu_per_million:.1f}",
+            f"{self.database_cpu_s / self.load.spans * 1_000_000:.1f}",
+            f"{1_000_000 / self.cpu_per_million:,.0f}",
+            f"{self.peak_mib:.0f}",
+            f"{self.bytes_per_span:.0f}",
+            f"{self.missing}",
+        )
 
 
-@contextmanager
-def databases(postgresql: bool) -> Iterator[Callable[[], str]]:
-    """Gives the URL of a new database each time it is asked."""
-    with tempfile.TemporaryDirectory() as folder:
-        if not postgresql:
-            numbers = iter(range(10**6))
-            yield lambda: f"sqlite:///{folder}/{next(numbers)}.db"
-            return
-        server = PostgresServer()
-        try:
-            yield lambda: server.url(server.create(migrated=False))
-        finally:
-            server.stop()
+class Loads:
+    """Makes loads: the same seed makes the same one, another seed one with other ids."""
+
+    def __init__(self, folder: Path, *, bare: bool) -> None:
+        self._folder = folder
+        self._bare = bare
+
+    def bodies(self, count: int, seed: int = 1) -> list[bytes]:
+        start_ns = time.time_ns() - 3_600 * 10**9
+        found = exports(count, start_ns=start_ns, every_ns=3_500 * 10**9 // count, seed=seed)
+        return [without_payloads(body) if self._bare else body for body in found]
+
+    def make(self, count: int, *, merge: int = 1, seed: int = 1) -> Load:
+        requests = merged(self.bodies(count, seed), merge)
+        path = self._folder / f"load-{count}-{merge}-{seed}"
+        write_requests(path, requests)
+        return Load(path, len(requests), count)
 
 
-def without_payloads(body: bytes) -> bytes:
-    request = ExportTraceServiceRequest.FromString(body)
-    for span in request.resource_spans[0].scope_spans[0].spans:
-        kept = [pair for pair in span.attributes if pair.key not in PAYLOADS]
-        del span.attributes[:]
-        span.attributes.extend(kept)
-    return request.SerializeToString()
+def merged(bodies: Sequence[bytes], merge: int) -> list[bytes]:
+    """Messages one after another are one message with the repeated fields of all."""
+    return [b"".join(bodies[at : at + merge]) for at in range(0, len(bodies), merge)]
+
+
+def send(server: Server, load: Load, connections: int) -> tuple[float, Counter[str]]:
+    line = [sys.executable, "-m", "benchmarks.ingestion.load", str(server.port), str(connections), str(load.path)]
+    result = json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return result["seconds"], Counter(result["answers"])
+
+
+def measure(server: Server, load: Load, *, before: int, connections: int) -> Measured:
+    """`before`: spans that it holds already. Stops it."""
+    begin, database_begin = cpu_seconds(server.pid), server.database_cpu_seconds()
+    seconds, answers = send(server, load, connections)
+    server.settle(before + load.spans)
+    cpu, database_cpu = cpu_seconds(server.pid) - begin, server.database_cpu_seconds() - database_begin
+    peak = resident_mib(server.pid)
+    server.stop()
+    return Measured(
+        server.name,
+        load,
+        seconds,
+        cpu,
+        database_cpu,
+        peak,
+        server.size() / (before + load.spans),
+        before + load.spans - server.stored_spans(),
+        answers,
+    )
+
+
+def run_once(server: Server, load: Load, warm_up: Load, connections: int) -> Measured:
+    with server:
+        send(server, warm_up, connections)
+        server.settle(warm_up.spans)
+        return measure(server, load, before=warm_up.spans, connections=connections)
+
+
+def grow(server: ClewServer, loads: Loads, options: argparse.Namespace) -> Iterator[Measured]:
+    """The same load into a database that is empty, and into one that holds `--stored` spans."""
+    with server:
+        empty = loads.make(options.exports, seed=2)
+        yield measure(server, empty, before=0, connections=options.connections)
+        copies = max(1, options.stored // empty.spans - 1)
+        begin = time.monotonic()
+        fill(server.url, copies)
+        held = server.stored_spans()
+        print(f"filled with {held:,} spans in {time.monotonic() - begin:.0f} s", flush=True)
+        server.start()
+        warm_up = loads.make(WARM_UP, seed=3)
+        send(server, warm_up, options.connections)
+        server.settle(held + warm_up.spans)
+        load = loads.make(options.exports, seed=4)
+        yield measure(server, load, before=held + warm_up.spans, connections=options.connections)
+
+
+def report(found: Sequence[Measured]) -> None:
+    rows = [HEADINGS, *(measured.row() for measured in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+    refused = [(measured.server, measured.answers) for measured in found if set(measured.answers) - {"200"}]
+    for server, answers in refused:
+        print(f"{server} answered " + ", ".join(f"{count} {status}" for status, count in answers.items()))
+
+
+def medians(found: Sequence[Measured]) -> list[Measured]:
+    """Of each server and size of request the run of the middle CPU time."""
+    groups: dict[tuple[str, int], list[Measured]] = {}
+    for measured in found:
+        groups.setdefault((measured.server, measured.load.requests), []).append(measured)
+    return [sorted(some, key=lambda one: one.cpu_s)[(len(some) - 1) // 2] for some in groups.values()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--exports", type=int, default=10_000)
-    parser.add_argument("--group", type=int, default=100, help="requests per commit (default: 100)")
-    parser.add_argument("--merge", type=int, default=1, help="exports in one request (default: 1)")
+    parser.add_argument("--exports", type=int, default=10_000, help="exports of six spans (default: 10000)")
+    parser.add_argument("--databases", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
+    parser.add_argument("--connections", type=int, default=16, help="kept alive, one request under way on each")
+    parser.add_argument("--merge", type=int, nargs="+", default=[1, EXPORTS_PER_BATCH], help="exports in one request")
+    parser.add_argument("--runs", type=int, default=3, help="of each, in turn with the others")
     parser.add_argument("--bare", action="store_true", help="without payloads")
-    parser.add_argument("--postgresql", action="store_true")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--peer", choices=("phoenix",))
+    parser.add_argument("--stored", type=int, default=0, help="spans in the database before the load")
+    parser.add_argument("--steps", action="store_true", help="the CPU of each step, without HTTP")
+    parser.add_argument("--group", type=int, default=100, help="exports to a commit, with --steps (default: 100)")
     options = parser.parse_args()
-    start_ns = time.time_ns() - 3_600 * 10**9
-    bodies = list(exports(options.exports, start_ns=start_ns, every_ns=3_500 * 10**9 // options.exports))
-    if options.bare:
-        bodies = [without_payloads(body) for body in bodies]
-    size = statistics.mean(len(body) for body in bodies)
-    # Messages one after another are one message with the repeated fields of all.
-    requests = [b"".join(bodies[at : at + options.merge]) for at in range(0, len(bodies), options.merge)]
-    group = max(1, options.group // options.merge)
-    print(
-        f"{describe_machine()}\n{len(bodies)} exports of {SPANS_PER_EXPORT} spans, {size:.0f} bytes each, "
-        f"{options.merge} to a request and {group} requests to a commit, into "
-        f"{'PostgreSQL' if options.postgresql else 'SQLite'}"
-    )
-    with databases(options.postgresql) as new_url:
-        runs = [measure(new_url(), requests, group=group, invocations=len(bodies)) for _ in range(options.runs)]
-    print("CPU µs per export, median (least to most):")
-    for step in ("decode", "commit", "stitch", "total"):
-        print(f"  {step:8} {spread([getattr(run, step) for run in runs])}")
-    total = statistics.median(run.total for run in runs)
-    print(f"  = {1_000_000 / total:,.0f} exports/s, {SPANS_PER_EXPORT * 1_000_000 / total:,.0f} spans/s on one core")
-    print(f"bytes on disk per span: {spread([run.bytes_per_span for run in runs])}")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        loads = Loads(Path(name), bare=options.bare)
+        bodies = loads.bodies(min(1_000, options.exports))
+        size = statistics.mean(map(len, bodies))
+        print(f"{describe_machine()}\n{options.exports} exports of {SPANS_PER_EXPORT} spans, {size:.0f} bytes each")
+        if options.steps:
+            for database in options.databases:
+                for merge in options.merge:
+                    requests = merged(loads.bodies(options.exports), merge)
+                    print(f"\n{merge * SPANS_PER_EXPORT} spans to a request, ", end="")
+                    report_steps(
+                        requests,
+                        group=max(1, options.group // merge),
+                        invocations=options.exports,
+                        postgresql=database == "postgresql",
+                        runs=options.runs,
+                    )
+            return
+        postgresql = PostgresServer() if "postgresql" in options.databases else None
+        if postgresql is not None:
+            stack.callback(postgresql.stop)
+        servers = [
+            _clew(Path(name), postgresql if database == "postgresql" else None) for database in options.databases
+        ]
+        if options.stored:
+            found = [measured for new in servers for measured in grow(new(), loads, options)]
+        else:
+            found = _compare(servers, loads, Path(name), options)
+        report(found if options.stored else medians(found))
+        print(f"load at the end {describe_machine().partition('load ')[2].partition(',')[0]}")
+        if any(measured.missing for measured in found if not measured.server.startswith("Phoenix")):
+            sys.exit("What is stored is not what was acknowledged.")
+
+
+def _clew(folder: Path, postgresql: PostgresServer | None) -> Callable[[], ClewServer]:
+    return lambda: ClewServer(folder, postgresql)
+
+
+def _compare(
+    clews: Sequence[Callable[[], ClewServer]], loads: Loads, folder: Path, options: argparse.Namespace
+) -> list[Measured]:
+    servers: list[Callable[[], Server]] = [*clews]
+    if options.peer is not None:
+        servers.append(lambda: PhoenixServer(Path(tempfile.mkdtemp(dir=folder))))
+    found: list[Measured] = []
+    warm_up = loads.make(WARM_UP, seed=2)
+    all_loads = [loads.make(options.exports, merge=merge) for merge in options.merge]
+    for _ in range(options.runs):
+        for load in all_loads:
+            found.extend(run_once(new(), load, warm_up, options.connections) for new in servers)
+    return found
 
 
 if __name__ == "__main__":

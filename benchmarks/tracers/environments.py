@@ -1,4 +1,7 @@
-"""An environment per tracer, with what its lock names, under .cache/bench; made once and after changes of the lock."""
+"""An environment for each of those compared, with what its lock names, under .cache/bench.
+
+Made once, and again after changes of the lock.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ _LOCKS = Path(__file__).parent / "requirements"
 _NOT_THEIRS = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "pip", "setuptools", "six.py"}
 
 
-def make_environment(name: str) -> Path:
-    """The environment's Python."""
-    lock = _LOCKS / f"{name}.txt"
+def make_environment(name: str, locks: Path = _LOCKS) -> Path:
+    """The environment's Python. `locks`: the directory in which its lock is."""
+    lock = locks / f"{name}.txt"
     place = ROOT / ".cache" / "bench" / name
     python = place / "bin" / "python"
     stamp = place / "lock"
