@@ -26,8 +26,16 @@ ATTRIBUTES = frozenset(
         "clew.resource.arn",
         "aws.s3.bucket",
         "aws.dynamodb.table_names",
+        "aws.bucket.name",
+        "aws.table.name",
+        "aws.stream.name",
+        "aws.queue.name",
+        "aws.lambda.function.name",
+        "aws.stepfunctions.state_machine.arn",
+        "aws.stepfunctions.activity.arn",
         "aws.sqs.queue.url",
         "aws.queue_url",
+        "aws.queue.url",
         "messaging.url",
         "aws.sns.topic.arn",
         "aws.kinesis.stream_name",
@@ -76,6 +84,18 @@ _REGIONAL_MESSAGING = frozenset({"sqs", "sns", "kinesis", "eventbridge"})
 _NUMBERED_DATABASES = frozenset({"redis", "valkey", "memcached"})
 
 
+# As Java's instrumentation has them.
+_OLDER_NAMES = ("aws.bucket.name", "aws.table.name", "aws.stream.name", "aws.queue.name", "aws.lambda.function.name")
+_OLDER_ARNS = ("aws.stepfunctions.state_machine.arn", "aws.stepfunctions.activity.arn")
+# The last two are Go's.
+_QUEUE_URLS = (
+    "aws.sqs.queue.url",
+    "aws.queue_url",
+    "aws.queue.url",
+    "messaging.url",
+    "server.address",
+    "net.peer.name",
+)
 # All that says where an AWS call goes and what it does there.
 _AWS_TARGET = (
     "rpc.method",
@@ -96,9 +116,9 @@ _AWS_TARGET = (
     "aws.kinesis.stream.name",
     "faas.invoked_name",
     "aws.dynamodb.table_names",
-    "aws.sqs.queue.url",
-    "aws.queue_url",
-    "messaging.url",
+    *_OLDER_NAMES,
+    *_OLDER_ARNS,
+    *_QUEUE_URLS,
 )
 _MOST_KNOWN = 4_096
 _LONGEST_KNOWN = 1_024  # characters: what a sender makes up may not stay in memory by the megabyte
@@ -202,6 +222,7 @@ def _aws_call(name: str, attributes: Mapping[str, Value], region: str) -> Target
         "aws.step_functions.state_machine.arn",
         "aws.step_functions.activity.arn",
         "aws.secretsmanager.secret.arn",
+        *_OLDER_ARNS,
         limit=2048,
     )
     if arn and (resource := resource_from_arn(arn)) is not None and resource.service == service:
@@ -215,14 +236,16 @@ def _aws_call(name: str, attributes: Mapping[str, Value], region: str) -> Target
         "aws.kinesis.stream_name",
         "aws.kinesis.stream.name",
         "faas.invoked_name",
+        *_OLDER_NAMES,
         limit=2048,
     )
     if not named:
         tables = attributes.get("aws.dynamodb.table_names")
         if isinstance(tables, list) and tables:
             named = text(tables[0], 2048)
-        else:
-            named = first_text(attributes, "aws.sqs.queue.url", "aws.queue_url", "messaging.url", limit=2048)
+        elif service == "sqs":
+            urls = (first_text(attributes, name, limit=2048) for name in _QUEUE_URLS)
+            named = next((url for url in urls if "/" in url), "")  # a host alone is no queue's
     return Target(_named(service, region, named), operation, region, aws=True)
 
 

@@ -7,20 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from collector.domain import call_prices
+from collector.domain import call_prices, link_facts
 from collector.domain import calls as call_targets
 from collector.domain.annotations import read_issues, read_tags
 from collector.domain.facts import (
     FAILED,
-    MAX_LINKS,
     Call,
     Capacity,
     Facts,
     Function,
     Initialization,
     Invocation,
-    Link,
-    LinkKey,
     Occurrence,
     Result,
     Side,
@@ -29,18 +26,15 @@ from collector.domain.facts import (
 from collector.domain.failures import call_error, describe_failure, open_call, result_of
 from collector.domain.functions import describe_function, is_lambda
 from collector.domain.handled import handled_issues
-from collector.domain.ids import hash63, span_number
-from collector.domain.links import REQUEST, RESULT, SHARED, is_pointer
+from collector.domain.links import REQUEST
 from collector.domain.prices import PriceTable, pays_restores
 from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
 from collector.domain.throttles import ERRORS as THROTTLES
 from collector.domain.throttles import read_throttle
 from collector.domain.triggers import Trigger, trigger_of
-from collector.domain.values import first_text, flag, number, text, texts, whole
+from collector.domain.values import first_text, flag, number, text, whole
 
-# Of one link key: `s3-object:`, a bucket's name of 63 and a key of 1,024 fit.
-MAX_LINK_KEY_LENGTH = 1_200
 MAX_INIT_MS = 900_000
 MAX_EPHEMERAL_MB = 65_536  # twice what Lambda offers
 MAX_BATCH = 1_000_000  # records; Lambda delivers 10,000 at most
@@ -50,6 +44,7 @@ LONGEST_INVOCATION_NS = 900_000_000_000  # that Lambda allows
 SPAN_ATTRIBUTES = (
     call_targets.ATTRIBUTES
     | call_prices.ATTRIBUTES
+    | link_facts.ATTRIBUTES
     | {
         "aws.lambda.invoked_arn",
         "clew.batch.failed",
@@ -60,7 +55,6 @@ SPAN_ATTRIBUTES = (
         "clew.lambda.max_memory_used",
         "clew.lambda.phase",
         "clew.lambda.timeout",
-        "clew.link.keys",
         "clew.trigger.resource",
         "clew.trigger.type",
         "clew.unfinished",
@@ -77,6 +71,7 @@ SPAN_ATTRIBUTES = (
 _FEW_CALLS = 32  # longer lists are not remembered
 _OUTGOING = frozenset({CLIENT, PRODUCER})
 _INCOMING = frozenset({SERVER, CONSUMER})
+_VAGUE_TRIGGERS = frozenset({"direct", "messaging", "datasource"})  # of which a step of the invocation may know more
 _NO_TRIGGER = Trigger("", None)  # what would have been invoked is not known before the handler runs
 _COLD = frozenset({None, Initialization.ON_DEMAND})
 _CAPACITIES = {"provisioned-concurrency": Capacity.PROVISIONED, "lambda-managed-instances": Capacity.MANAGED}
@@ -108,14 +103,14 @@ def read_process(
     facts.functions.append(function)
     facts.traces.update(item.trace_id for item in spans)
     _read_calls(facts, spans, function, prices)
-    for item in spans:
-        if item.owner is not None and item.kind not in _OUTGOING and item.span.links:
-            _read_span_links(facts, item, item.owner)
+    steps = _read_steps(facts, spans)
     environment = _read_environment(resource)
     for item in invocations:
         facts.tags.extend(read_tags(item, function.id))
         reported = read_issues(item, function.id) if item.span.events else []
-        _read_invocation(facts, item, function, environment, prices, reported_issues=len(reported))
+        _read_invocation(
+            facts, item, function, environment, prices, step=steps.get(item), reported_issues=len(reported)
+        )
         for issue, occurrence in reported:
             facts.issues.append(issue)
             facts.occurrences.append(occurrence)
@@ -186,8 +181,25 @@ def _read_calls(facts: Facts, spans: Sequence[SpanFacts], function: Function, pr
                 item.cost_pd,
             )
         )
-        if "clew.link.keys" in item.attributes:
-            _read_link_keys(facts, item, Side.PRODUCED)
+        link_facts.read_produced(facts, item)
+
+
+def _read_steps(facts: Facts, spans: Sequence[SpanFacts]) -> dict[SpanFacts, SpanFacts]:
+    """Reads what links and incoming steps within invocations say of what set those off; returns the most telling step
+    of each: the CONSUMER of a message, or the SERVER of a second instrumentation that wrapped the handler."""
+    steps: dict[SpanFacts, SpanFacts] = {}
+    for item in spans:
+        if item.owner is None or item.kind in _OUTGOING:
+            continue
+        if item.span.links:
+            link_facts.read_span_links(facts, item, item.owner)
+        if item.kind in _INCOMING and item is not item.owner:
+            known = steps.get(item.owner)
+            # Java's has one for the batch, and in it one for each message that names the queue.
+            if known is None or not first_text(known.attributes, "messaging.destination.name", "messaging.destination"):
+                steps[item.owner] = item
+            link_facts.read_step(facts, item, item.owner)
+    return steps
 
 
 def _read_environment(resource: Mapping[str, Value]) -> _Environment:
@@ -203,6 +215,7 @@ def _read_invocation(
     environment: _Environment,
     prices: PriceTable,
     *,
+    step: SpanFacts | None,
     reported_issues: int,
 ) -> None:
     attributes = item.attributes
@@ -236,6 +249,8 @@ def _read_invocation(
         )
         billed_ms, cost_pd = price.billed_ms, price.cost_pd
     trigger = _NO_TRIGGER if result is Result.INIT_FAILED else trigger_of(attributes, item.kind, function.region)
+    if step is not None and trigger.resource is None and trigger.type in _VAGUE_TRIGGERS:
+        trigger = trigger_of(step.attributes, step.kind, function.region)
     if trigger.resource is not None:
         facts.resources.append(trigger.resource)
     used = whole(attributes.get("clew.lambda.max_memory_used"))
@@ -283,8 +298,8 @@ def _read_invocation(
     if result is Result.RUNNING:
         facts.unfinished.append(_unfinished(item, function))
     if request_id is not None and function.kind == "lambda":
-        facts.link_keys.append(_link_key(f"{REQUEST}{request_id}", item, Side.CONSUMED))
-    _read_link_keys(facts, item, Side.CONSUMED)
+        facts.link_keys.append(link_facts.link_key(f"{REQUEST}{request_id}", item, Side.CONSUMED))
+    link_facts.read_consumed(facts, item, trigger)
     if result in FAILED:
         issue = describe_failure(item, result).issue(function.id, item.started_ns)
         facts.issues.append(issue)
@@ -339,47 +354,3 @@ def _list_services(called: tuple[str, ...]) -> str:
         counts[service] = counts.get(service, 0) + 1
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return ",".join(f"{service} {count}" for service, count in ordered[:32])
-
-
-def _read_span_links(facts: Facts, item: SpanFacts, invocation: SpanFacts) -> None:
-    """Links of the invocation's span or of a step of it, such as the CONSUMER span of a message: both tell what set
-    the invocation off."""
-    found = [
-        Link(
-            invocation.trace_id,
-            0,
-            link.trace_id,
-            invocation.number,
-            span_number(link.span_id),
-            invocation.started_ns,
-            0,
-        )
-        for link in item.span.links
-        if len(link.trace_id) == 16 and len(link.span_id) == 8 and any(link.trace_id) and any(link.span_id)
-        if link.trace_id != invocation.trace_id
-    ]
-    taken = found[: _room(facts)]
-    facts.links.extend(taken)
-    facts.dropped_links += len(found) - len(taken)
-
-
-def _read_link_keys(facts: Facts, item: SpanFacts, side: Side) -> None:
-    found = item.attributes.get("clew.link.keys")
-    if found is not None:
-        keys = list(dict.fromkeys(texts(found, MAX_LINKS, MAX_LINK_KEY_LENGTH)))
-        taken = keys[: _room(facts)]
-        facts.link_keys.extend(_link_key(key, item, side) for key in taken)
-        facts.dropped_links += len(keys) - len(taken)
-
-
-def _room(facts: Facts) -> int:
-    return max(0, MAX_LINKS - len(facts.link_keys) - len(facts.links))
-
-
-def _link_key(key: str, item: SpanFacts, side: Side) -> LinkKey:
-    if side is Side.CONSUMED and key.startswith(RESULT):
-        # The invocation has the key of its request already: it need not have another one for its result.
-        key, side = f"{REQUEST}{key.removeprefix(RESULT)}", Side.RESULT
-    elif side is Side.CONSUMED and key.startswith(SHARED):
-        side = Side.SHARED
-    return LinkKey(hash63("link", key), side, item.started_ns, item.number, item.trace_id, is_pointer(key))
