@@ -129,10 +129,10 @@ def fill(engine: Engine, functions: int, now_s: int, generator: random.Random) -
         for resolution, count in ((60, MINUTES), (3600, HOURS)):
             end = now_s // resolution * resolution
             for start_s in range(end - count * resolution, end, resolution):
-                add(connection, ids, resolution, start_s, generator)
+                add(connection, ids, resolution, start_s)
 
 
-def add(connection: Connection, ids: Sequence[int], resolution: int, start_s: int, generator: random.Random) -> None:
+def add(connection: Connection, ids: Sequence[int], resolution: int, start_s: int) -> None:
     """One minute, or hour, of these functions."""
     many = SMALL[resolution]
     stats: list[Row] = []
@@ -140,7 +140,7 @@ def add(connection: Connection, ids: Sequence[int], resolution: int, start_s: in
     issues: list[Row] = []
     columns = tables.function_stats.c.keys()
     for id in ids:
-        errors = many * (generator.random() < 0.05)
+        errors = 3 if resolution == 3600 else int((id + start_s // 60) % 20 == 0)
         values = {
             "function_id": id,
             "resolution": resolution,
@@ -183,7 +183,7 @@ def measure(engine: Engine, reading: Engine, options: argparse.Namespace) -> Non
     whole, between = [], []
     for number in range(options.rounds + 1):
         with engine.begin() as connection:
-            add(connection, ids, 60, clock.now_s // 60 * 60, generator)
+            add(connection, ids, 60, clock.now_s // 60 * 60)
             late = [(clock() + index, generator.choice(ids), clock.now_s // 60 * 60 - 900) for index in range(20)]
             write(connection, late_minutes, late)
         clock.now_s += 60

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from collector.alerts.model import Scope, Subject, SubjectKind
-from collector.domain.facts import IssueKind
+from collector.domain.facts import FAILURES, IssueKind
 from collector.domain.issue_states import Decision
 from collector.store import tables
 from collector.store.statements import select_among
@@ -21,6 +21,11 @@ _WILD = re.compile(r"[*?\[]")
 # messages.
 _STATUS_TYPE = re.compile(r"(?:HTTP )?4\d\d")
 _STATUS_MESSAGE = re.compile(r"(?:HTTP Error 4\d\d\b|4\d\d Client Error\b|Client error '4\d\d\b)")
+
+
+# Kinds of issues that "any issue" means. A call that failed and was dealt with is not one; of too little time or memory
+# there are conditions of their own.
+TOLD = FAILURES | {IssueKind.REPORTED, IssueKind.HANDLED, IssueKind.THROTTLED}
 
 
 class FunctionFacts(NamedTuple):
@@ -42,9 +47,17 @@ class IssueFacts(NamedTuple):
     id: int
     function_id: int
     type: str
+    kind: IssueKind
     failure: bool  # invocations failed with it
     client_error: bool  # 4xx
     muted: bool
+
+    def is_of(self, types: Collection[str]) -> bool:
+        """Whether it is of one of the types: what its failures are called, or its kind, such as `near-memory`. Without
+        types, of any kind that is worth a message by itself."""
+        if not types:
+            return self.kind in TOLD
+        return self.type in types or self.kind.name.lower().replace("_", "-") in types
 
 
 _FUNCTIONS = select(
@@ -126,7 +139,13 @@ def read_issues(connection: Connection, ids: Collection[int], *, now_ms: int) ->
     statement = "SELECT id, function_id, type, message, kind FROM issues WHERE id IN ??"
     for id, function_id, type, message, kind in select_among(connection, statement, "??", ids):
         found[id] = IssueFacts(
-            id, function_id, type, kind == IssueKind.FAILURE, is_client_error(type, message), id in muted
+            id,
+            function_id,
+            type,
+            IssueKind(kind),
+            kind in FAILURES,
+            is_client_error(type, message),
+            id in muted,
         )
     return found
 

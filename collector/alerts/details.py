@@ -15,10 +15,11 @@ from collector.alerts.conditions import counts
 from collector.alerts.evaluation import Plan
 from collector.alerts.lifecycle import Record
 from collector.alerts.model import ConditionKind, Grouping, IssueText, Sample
-from collector.alerts.sums import COST_PD, ERRORS, INVOCATIONS, NOTHING, NS
-from collector.alerts.values import DOLLAR_PD, MEMORY_TYPES, TIMEOUT_TYPES, board, issue_board, together
+from collector.alerts.sources import NS
+from collector.alerts.sums import ERRORS, INVOCATIONS, NOTHING, Values, cost_pd
+from collector.alerts.values import DOLLAR_PD, MEMORY_TYPES, TIMEOUT_TYPES, issue_board, reading, together
 from collector.alerts.windows import Windows
-from collector.domain.facts import FAILED, IssueKind
+from collector.domain.facts import FAILED, FAILURES, IssueKind
 from collector.store import tables
 from collector.store.queries.common import TimeRange
 from collector.store.queries.windows import grouped, rollup, slices
@@ -70,7 +71,7 @@ def _count(sums: Windows, plan: Plan, record: Record, catalog: Catalog) -> int:
     if rule.grouping is Grouping.TOGETHER:
         return int((together(sums, rule, catalog.within(rule.scope)) or (0, 0))[0])
     if record.function_id is not None:
-        return int(board(sums, rule).values.get(record.function_id, (0, 0))[0])
+        return int((reading(sums, rule, record.function_id) or (0, 0))[0])
     return 0
 
 
@@ -88,7 +89,7 @@ def details_of(
         sums = lately.functions(plan.rule.window_s, plan.rule.scope.execution_tags)
         few = number < MOST_SAMPLES
         issue = _issue(asked, issues) if few else None
-        among = [sums.get((id,), NOTHING) for id in asked.ids]
+        among = [sums.get(id, NOTHING) for id in asked.ids]
         found[record.id] = Details(
             count=counted.get(record.id, 0),
             invocations=sum(one[INVOCATIONS] for one in among),
@@ -128,9 +129,9 @@ def _functions(catalog: Catalog, plan: Plan, record: Record) -> Collection[int]:
     return catalog.within(plan.rule.scope)
 
 
-def _worst(catalog: Catalog, ids: Collection[int], sums: Mapping[tuple[int, ...], tuple[int, ...]]) -> tuple[str, ...]:
+def _worst(catalog: Catalog, ids: Collection[int], sums: Mapping[int, Values]) -> tuple[str, ...]:
     """Names, those with most errors first, then those that ran most."""
-    ran = [(sums.get((id,), NOTHING), catalog.functions[id].name) for id in ids if id in catalog.functions]
+    ran = [(sums.get(id, NOTHING), catalog.functions[id].name) for id in ids if id in catalog.functions]
     ran.sort(key=lambda pair: (-pair[0][ERRORS], -pair[0][INVOCATIONS], pair[1]))
     failed = [name for one, name in ran if one[ERRORS]]
     return tuple((failed or [name for _, name in ran])[:MOST_FUNCTIONS])
@@ -161,7 +162,7 @@ def _issue(asked: _Asked, known: dict[int, IssueText]) -> IssueText | None:
         if row is None:
             return None
         type, message, culprit, first_seen_ms, kind = row
-        known[id] = IssueText(id, type, message, culprit, first_seen_ms, kind != IssueKind.FAILURE)
+        known[id] = IssueText(id, type, message, culprit, first_seen_ms, kind == IssueKind.REPORTED)
     return known[id]
 
 
@@ -171,7 +172,7 @@ def _most_frequent(asked: _Asked) -> int | None:
     statement = (
         select(issues.id)
         .join(sums, sums.c.issue_id == issues.id)
-        .where(issues.kind == IssueKind.FAILURE, sums.c.occurrences > 0)
+        .where(issues.kind.in_(sorted(FAILURES)), sums.c.occurrences > 0)
         .order_by(sums.c.occurrences.desc(), issues.last_seen_ms.desc(), issues.id)
         .limit(1)
     )
@@ -251,7 +252,7 @@ def _cost(asked: _Asked) -> int | None:
         sums = Windows(asked.connection, Catalog(), last_s=asked.now_s, now_ms=asked.now_s * 1000)
         sums.at(asked.now_s)
         spent = sums.since(month_start(asked.now_s))
-        return sum(values[COST_PD] for (id,), values in spent.items() if id in asked.ids)
+        return sum(cost_pd(values) for id, values in spent.items() if id in asked.ids)
     if asked.record.issue_id is None and asked.kind not in _OF_FAILURES:
         return None
     issues = tables.issues.c
@@ -260,7 +261,7 @@ def _cost(asked: _Asked) -> int | None:
     if asked.record.issue_id is not None:
         statement = statement.where(issues.id == asked.record.issue_id)
     else:
-        statement = statement.where(issues.kind == IssueKind.FAILURE)
+        statement = statement.where(issues.kind.in_(sorted(FAILURES)))
         if asked.named:
             statement = statement.where(issues.function_id.in_(sorted(asked.ids)))
     total = asked.connection.scalar(statement)

@@ -25,10 +25,11 @@ from collector.alerts.conditions import (
     windows,
 )
 from collector.alerts.model import ConditionKind, Grouping, Rule
-from collector.alerts.values import ages, board, issue_board, shape, together
+from collector.alerts.values import ages, board, issue_board, reading, shape, together
 from collector.alerts.windows import Windows
 
 TOGETHER_KEY = "all"
+FEW = 50  # functions: of so few, values are worked out one by one unless those of all are there anyway
 # How long after a moment the minutes before it are taken to be whole. Invocations are counted when they have ended and
 # arrived; a rule about few of them waits longer, as what is still on its way looks like what never was.
 WHOLE_S = 30
@@ -115,6 +116,9 @@ def evaluate(
 def _hits(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]:
     rule = plan.rule
     if rule.grouping is Grouping.FUNCTION:
+        if len(scope) <= FEW and ("board", plan.key) not in sums.cache:
+            read = [(id, part) for id in scope if (part := reading(sums, rule, id)) is not None]
+            return [_hit(plan, t, f"function:{id}", *part) for id, part in read if _keeps(plan, *part)]
         values = board(sums, rule, plan.key)
         return [
             _hit(plan, t, f"function:{id}", *values.values[id])
@@ -147,6 +151,11 @@ def _chosen(ids: Collection[int], scope: frozenset[int]) -> Iterable[int]:
     if len(ids) <= len(scope):
         return (id for id in ids if id in scope)
     return scope.intersection(ids)
+
+
+def _keeps(plan: Plan, value: float, sample: int) -> bool:
+    beyond = (plan.above is not None and value > plan.above) or (plan.below is not None and value < plan.below)
+    return beyond and _enough(plan, sample)
 
 
 def _enough(plan: Plan, sample: int) -> bool:

@@ -84,7 +84,7 @@ class Condition:
     below: float | None = None
     percentile: float = 0.95  # of DURATION, and of ANOMALY in durations: 0.5, 0.95 or 0.99
     share: float = 0.8  # of the time limit: NEAR_TIMEOUT
-    types: tuple[str, ...] = ()  # of issues, as the Issues page calls them; none: any
+    types: tuple[str, ...] = ()  # of issues, as the Issues page calls them, or kinds such as "throttled"; none: any
     metric: Metric = Metric.ERRORS  # of ANOMALY
     days: int = 14  # that ANOMALY compares with
     objective: float = 0.999  # of BURN_RATE: the share of invocations that must succeed

@@ -19,9 +19,10 @@ from collector.alerts.lifecycle import Record, merge
 from collector.alerts.model import ConditionKind, Fired, Grouping, Preview, Rule, Subject, SubjectKind
 from collector.alerts.notices import subject_of
 from collector.alerts.settlement import subjects_of
-from collector.alerts.sums import ERRORS, THROTTLES
+from collector.alerts.sums import ERRORS
 from collector.alerts.values import MEMORY_TYPES, TIMEOUT_TYPES
 from collector.alerts.windows import Windows
+from collector.domain.facts import IssueKind
 from collector.store import tables
 from collector.store.issue_tables import issue_changes
 
@@ -30,6 +31,10 @@ MOST = 100  # a rule that fires more often than that is no rule
 LONGEST_S = 2.0  # of work; a page waits for it
 _PART_S = 3 * 3_600
 _HOUR_S = 3_600
+_TYPED = {
+    ConditionKind.TIMEOUTS: ({IssueKind.TIMEOUT}, TIMEOUT_TYPES),
+    ConditionKind.OUT_OF_MEMORY: ({IssueKind.OUT_OF_MEMORY}, MEMORY_TYPES),
+}
 _NEVER_WITHOUT_ERRORS = frozenset({ConditionKind.ERRORS, ConditionKind.ERROR_RATE, ConditionKind.BURN_RATE})
 
 
@@ -98,25 +103,24 @@ class _Past:
         kind = rule.condition.kind
         if rule.condition.below is not None or rule.scope.execution_tags:
             return scope, None
-        about_sums = kind in _NEVER_WITHOUT_ERRORS or kind is ConditionKind.THROTTLES
+        about_sums = kind in _NEVER_WITHOUT_ERRORS
         about_issues = kind in (ConditionKind.TIMEOUTS, ConditionKind.OUT_OF_MEMORY) or rule.grouping is Grouping.ISSUE
         if not about_sums and not about_issues:
             return scope, None
         sums = Windows(self.connection, self.catalog, last_s=last_s, now_ms=self.now_ms)
         hours, ids = set(), set()
-        types = {ConditionKind.TIMEOUTS: TIMEOUT_TYPES, ConditionKind.OUT_OF_MEMORY: MEMORY_TYPES}.get(kind)
+        kinds, types = _TYPED.get(kind, (None, frozenset()))
         for hour in _hours(first_s - self.plan.reach_s, last_s):
             if about_issues:
                 counts = sums.issue_hour(hour)
-                facts = sums.issue_facts([id for (id,) in counts])
+                facts = sums.issue_facts(counts)
                 found = {
                     facts[id].function_id
-                    for (id,) in counts
-                    if id in facts and (types is None or facts[id].type in types)
+                    for id in counts
+                    if id in facts and (kinds is None or facts[id].kind in kinds or facts[id].type in types)
                 }
             else:
-                position = THROTTLES if kind is ConditionKind.THROTTLES else ERRORS
-                found = {id for (id,), values in sums.hour(hour).items() if values[position] > 0}
+                found = {id for id, values in sums.hour(hour).items() if values[ERRORS] > 0}
             if not found.isdisjoint(scope):
                 hours.add(hour)
                 ids |= found
@@ -147,7 +151,7 @@ class _Past:
             issue = facts[id]
             if function_id not in self.scope or issue.muted or (rule.ignore_4xx and issue.client_error):
                 continue
-            if not rule.condition.types or issue.type in rule.condition.types:
+            if issue.is_of(rule.condition.types):
                 found.append(Hit(at_ms // 60_000 * 60 + 60, f"issue:{id}", 1, 1, strict=True))
         return found
 

@@ -4,7 +4,7 @@ A round reads one snapshot of the database. It looks
 
 * at every moment since the last round, and again at those of the last minutes, for which data may still have come;
 * at the moments that late minutes belong to, as far back as a day (`late_minutes`);
-* between whole minutes only at the present one, and only by rules whose values can but grow with what is to come;
+* between whole minutes only at the present one, by rules about failures, whose values can but grow;
 * at issues that came or came back, by their cursor.
 
 What it decides is stored together with how far it looked. So a round that dies is done again by the next one, whoever
@@ -27,7 +27,7 @@ from collector.alerts.model import ConditionKind, Grouping, MuteWindow, Rule
 from collector.alerts.mutes import Mutes
 from collector.alerts.rule_store import RuleCache, add_default_rules, read_mutes
 from collector.alerts.settlement import Settlement, Tell
-from collector.alerts.windows import Windows
+from collector.alerts.windows import Kept, Windows
 from collector.store.alert_tables import alert_position, late_minutes
 from collector.store.issue_changes import IssueChange, issue_changes_since, latest_change, number_changes
 from collector.store.lease import Lease
@@ -42,8 +42,20 @@ BLIND_S = 3 * MINUTE_S  # a longer pause between two rounds means that nothing m
 MOST_MOMENTS = 60  # of one round, so that it stays short after a long pause; the next follows at once
 MOST_LATE = 20_000  # minutes of functions
 _ISSUE_KINDS = frozenset({ConditionKind.NEW_ISSUE, ConditionKind.REGRESSED_ISSUE})
+# Looked at between whole minutes: what somebody is to know at once, and what is found at little cost.
+_URGENT = frozenset(
+    {
+        ConditionKind.NEW_ISSUE,
+        ConditionKind.REGRESSED_ISSUE,
+        ConditionKind.ISSUE,
+        ConditionKind.ERRORS,
+        ConditionKind.TIMEOUTS,
+        ConditionKind.OUT_OF_MEMORY,
+        ConditionKind.THROTTLES,
+    }
+)
 # Not looked at for late minutes: they look at a month, or so much of the past that the next look finds it anyway.
-_SLOW = frozenset({ConditionKind.FORECAST})
+_SLOW = frozenset({ConditionKind.FORECAST, ConditionKind.ANOMALY})
 
 
 class Position(NamedTuple):
@@ -109,21 +121,26 @@ class Rounds:
         self._planner = Planner()
         self._plans: dict[str, tuple[Rule, int, Plan]] = {}
         self._catalog = Catalog()
+        self._kept = Kept()
+        self._keeping = Kept()  # what becomes of it if the round is done
 
     def run(self) -> Outcome:
         """One round. Raises what the database raises; then nothing of it was done."""
         now_ms = self._now() // 1_000_000
+        kept, self._kept = self._kept, Kept()  # lost unless all goes well
         with self._writing.begin() as connection:
             self._begin(connection, now_ms)
             number_changes(connection, now=self._now)
         with self._reading.connect() as connection:
-            look = self._look(connection, now_ms)
+            self._keeping = kept
+            look = self._look(connection, now_ms, kept)
         with self._writing.begin() as connection:
             if self._lease is not None and not self._lease.confirm(connection):
                 return Outcome(done=False)
             if _position(connection, lock=True) != look.position:
                 return Outcome(done=False)
             notices = self._settle(connection, look)
+        self._kept = self._keeping
         behind = look.through_s < now_ms // 60_000 * MINUTE_S or len(look.late) == MOST_LATE
         return Outcome(behind=behind, notices=notices)
 
@@ -142,7 +159,7 @@ class Rounds:
         )
         add_default_rules(connection, now_ms=now_ms)
 
-    def _look(self, connection: Connection, now_ms: int) -> _Look:
+    def _look(self, connection: Connection, now_ms: int, kept: Kept | None = None) -> _Look:
         position = _position(connection)
         if position is None:
             raise RuntimeError("the position of the evaluation is gone")
@@ -164,7 +181,7 @@ class Rounds:
             whole=through_s > position.evaluated_s or bool(late),
         )
         self._catalog.refresh(connection)
-        self._look_at_moments(connection, look)
+        self._look_at_moments(connection, look, kept or Kept())
         self._look_at_late(connection, look)
         self._look_at_changes(connection, look)
         return look
@@ -176,17 +193,16 @@ class Rounds:
             self._plans[rule.id] = known
         return known[2]
 
-    def _look_at_moments(self, connection: Connection, look: _Look) -> None:
+    def _look_at_moments(self, connection: Connection, look: _Look, kept: Kept) -> None:
         position, now_s = look.position, look.now_ms // 1000
-        first = look.through_s
-        if look.through_s > position.evaluated_s:
-            first = position.evaluated_s - AGAIN_S + MINUTE_S
+        whole = look.through_s > position.evaluated_s
+        first = position.evaluated_s - AGAIN_S + MINUTE_S if whole else look.through_s
         blind_until_s = _blind_until(look)
 
         def wanted(plan: Plan, t: int) -> bool:
             if t > look.through_s:
                 return plan.lag_s == 0
-            if t > now_s - plan.lag_s or look.through_s == position.evaluated_s:
+            if t > now_s - plan.lag_s or not whole:
                 return False
             return plan.below is None or t - plan.reach_s >= blind_until_s
 
@@ -194,10 +210,22 @@ class Rounds:
         if moments[-1] + MINUTE_S == look.open_s:
             moments.append(look.open_s)
         plans = list(look.plans.values())
-        if len(moments) == 2 and look.through_s == position.evaluated_s:
-            moments, plans = moments[1:], [plan for plan in plans if plan.lag_s == 0]
-        sums = Windows(connection, self._catalog, last_s=moments[-1], now_ms=look.now_ms)
+        if not whole:
+            moments, plans = moments[1:], [plan for plan in plans if plan.rule.condition.kind in _URGENT]
+            if not moments:
+                return
+        sums = Windows(
+            connection,
+            self._catalog,
+            last_s=moments[-1],
+            now_ms=look.now_ms,
+            kept=kept,
+            late={function_id for _, function_id, _ in look.late},
+            keep_s=look.through_s - AGAIN_S + MINUTE_S,
+        )
         _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog))
+        if whole:
+            self._keeping = sums.keep()
 
     def _look_at_late(self, connection: Connection, look: _Look) -> None:
         """The functions whose minutes changed, at the moments whose windows hold these minutes; and everything
@@ -215,14 +243,14 @@ class Rounds:
                 reached[plan.reach_s] = _moments_of(minutes, plan.reach_s, look.position.evaluated_s)
             return t in reached[plan.reach_s]
 
-        plans = [plan for plan in look.plans.values() if plan.rule.condition.kind not in _SLOW]
-        apart = [plan for plan in plans if plan.rule.grouping is not Grouping.TOGETHER]
-        joined = [
+        plans = [
             plan
-            for plan in plans
-            if plan.rule.grouping is Grouping.TOGETHER
-            and (everyone or not ids.isdisjoint(self._catalog.within(plan.rule.scope)))
+            for plan in look.plans.values()
+            if plan.rule.condition.kind not in _SLOW and not plan.rule.condition.month
         ]
+        plans = [plan for plan in plans if everyone or not ids.isdisjoint(self._catalog.within(plan.rule.scope))]
+        apart = [plan for plan in plans if plan.rule.grouping is not Grouping.TOGETHER]
+        joined = [plan for plan in plans if plan.rule.grouping is Grouping.TOGETHER]
         for some, only in ((apart, None if everyone else sorted(ids)), (joined, None)):
             reach = max((plan.reach_s for plan in some), default=0)
             moments = sorted(_moments_of(minutes, reach, look.position.evaluated_s))
@@ -247,7 +275,7 @@ class Rounds:
                 if (
                     regressed == change.regressed
                     and issue.function_id in self._catalog.within(rule.scope)
-                    and (not rule.condition.types or issue.type in rule.condition.types)
+                    and issue.is_of(rule.condition.types)
                     and not (rule.ignore_4xx and issue.client_error)
                 ):
                     t = min(change.seen_ms // 60_000 * MINUTE_S + MINUTE_S, look.open_s)

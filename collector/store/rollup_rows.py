@@ -37,7 +37,7 @@ _AGE_STATS = Conflict((larger(tables.age_stats, "max_age_ms"),))
 
 # Minutes that ended before this are noted as late, for the alerts, which look at all later ones again anyway
 # (collector.alerts.rounds). What is older than LATEST_S raises no alert any more.
-SETTLED_S = 120
+SETTLED_S = 60
 LATEST_S = 86_400
 
 
