@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from clew.batches import failed_records
 from clew.consumed_keys import consumed_keys
+from clew.failed_events import failed_events
 from clew.propagation import Propagation
 from clew.records import batch_size
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
@@ -19,6 +21,7 @@ NAMES = [
     *("Records", "requestContext", "detail-type", "source", "detail", "eventSource", "EventSource", "Sns", "body"),
     *("awslogs", "data", "info", "request", "headers", "records", "events", "messages", "messageAttributes", "s3"),
     *("DurableExecutionArn", "traceparent", "kinesis", "dynamodb", "Keys", "userPoolId", "session", "context", "bot"),
+    *("RequestID", "ErrorCode", "ErrorMessage", "functionArn", "condition", "responseContext", "timestamp", "Value"),
     *("cf", "config", "attributes", "AWSTraceHeader", "mail", "tasks", "batchItemFailures", "itemIdentifier"),
 ]
 WORDS = [
@@ -60,6 +63,8 @@ SENT = [
     events.sqs("x", events.s3(), events.notification(events.eventbridge(), traceparent=events.PARENT)),
     events.sns(events.s3(), traceparent=events.PARENT),
     events.eventbridge("lambda", events.destination()),
+    {"Records": [events.sqs_record("x", messageAttributes=events.sqs_attributes(**events.dead_letter()))]},
+    events.sns("x", **events.dead_letter()),
     events.kinesis({}, events.eventbridge()),
     {"Records": [events.dynamodb_record({"id": {"S": "1"}}, {"n": {"N": "1"}, "l": {"L": [{"SS": ["a"]}]}})]},
     events.kafka(events.kafka_record(traceparent=events.PARENT), events.kafka_record()),
@@ -82,7 +87,9 @@ def read(event: Any, result: Any) -> None:
     PROPAGATION.parent(event, event)
     PROPAGATION.links(event)
     assert all(isinstance(value, str) for value in http_attributes(event, trigger).values())
-    assert all(isinstance(key, str) for key in consumed_keys(event, trigger))
+    results: list[Any] = []
+    assert all(isinstance(key, str) for key in consumed_keys(event, trigger, results))
+    assert all(isinstance(json.loads(one)["request_id"], str) for one in failed_events(results, str))
     assert all(isinstance(key, str) for key in consumed_keys(event, Trigger("sqs", "pubsub")))
     assert isinstance(batch_size(event, trigger.type), (int, type(None)))
     for kind in ("sqs", "kinesis", "dynamodb", "kafka", trigger.type):

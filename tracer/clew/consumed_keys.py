@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from clew.triggers import Trigger
 
+    Result = tuple[dict[str, Any], str, object]
+
 # SQS hands over 10,000 records at most, and an envelope may double the keys.
 MAX_KEYS = 20_000
 # SNS in SQS, S3 in EventBridge in SQS: no service wraps deeper by itself.
@@ -20,13 +22,17 @@ _MAX_DEPTH = 4
 _MAX_ITEMS = 100
 
 
-def consumed_keys(event: object, trigger: Trigger) -> list[str]:
-    """The keys, each once, in the order of the event's records."""
+def consumed_keys(event: object, trigger: Trigger, results: list[Result] | None = None) -> list[str]:
+    """The keys, each once, in the order of the event's records.
+
+    To `results` is added what Lambda tells in it of results of invocations: a destination's record and "", or a
+    message's attributes and the name by which their values go, and when it was sent.
+    """
     event = plain(event)
     # An event of nobody's shape was looked through for executions when its trigger was.
     if not event or not isinstance(event, (dict, list)) or trigger.type == "direct":
         return []
-    found = _Keys()
+    found = _Keys([] if results is None else results)
     found.read(event, 0)
     return list(found.keys)
 
@@ -34,8 +40,9 @@ def consumed_keys(event: object, trigger: Trigger) -> list[str]:
 class _Keys:
     """Collects the keys of one event within one budget."""
 
-    def __init__(self) -> None:
+    def __init__(self, results: list[Result]) -> None:
         self.keys: dict[str, None] = {}
+        self._results = results
         self._envelopes = Envelopes()
         self._items = _MAX_ITEMS
 
@@ -78,11 +85,17 @@ class _Keys:
         self.add("sqs", record.get("messageId"))
         attributes = record.get("messageAttributes")
         if attributes:
-            # Lambda's own, in a dead-letter queue. A topic of dead letters has them as well.
-            self.add("lambda-result", at(attributes, "RequestID", "stringValue"))
+            self._dead_letter(attributes, "stringValue", at(record, "attributes", "SentTimestamp"))
         inner = self._envelopes.open(record.get("body"))
         if inner:
             self.read(inner, depth + 1)
+
+    def _dead_letter(self, attributes: object, field: str, sent: object) -> None:
+        """Lambda's own attributes of a message in a dead-letter queue or topic."""
+        id = at(attributes, "RequestID", field)
+        if id is not None:
+            self.add("lambda-result", id)
+            self._results.append((mapping(attributes), field, sent))
 
     def _sns(self, record: dict[str, Any], depth: int) -> None:
         self._notification(mapping(record.get("Sns")), depth)
@@ -90,7 +103,9 @@ class _Keys:
     def _notification(self, message: dict[str, Any], depth: int) -> None:
         """What SNS delivers, in its own record or as a body in a queue. SES's own topics have a mail in it."""
         self.add("sns", message.get("MessageId"))
-        self.add("lambda-result", at(message, "MessageAttributes", "RequestID", "Value"))
+        attributes = message.get("MessageAttributes")
+        if attributes:
+            self._dead_letter(attributes, "Value", message.get("Timestamp"))
         inner = self._envelopes.open(message.get("Message"))
         if inner:
             self.read(inner, depth + 1)
@@ -160,6 +175,7 @@ class _Keys:
         context = mapping(event.get("requestContext"))
         if "functionArn" in context:
             self.add("lambda-result", context.get("requestId"))
+            self._results.append((event, "", None))
         elif "apiId" in context and "queryString" not in context and "elb" not in context:
             self.add("apigateway", context.get("requestId"))
 

@@ -130,9 +130,7 @@ class Invocation:
                 attributes["clew.batch.size"] = size
                 self._batch = event
         with Guard("reading the event's ids"):
-            keys = consumed_keys(event, trigger)
-            if keys:
-                attributes["clew.link.keys"] = keys
+            attributes.update(self._ids(event))
         if self.settings.capture_environment:
             with Guard("capturing the environment"):
                 attributes.update(environment_once(self._engine.renderer, self.payload_limit))
@@ -140,6 +138,18 @@ class Invocation:
         if self.captures_payloads:
             with Guard("capturing the event"):
                 self._event = self.render(event, "event")
+
+    def _ids(self, event: object) -> dict[str, Any]:
+        """Link keys, and what the event tells of invocations that failed."""
+        results: list[Any] = []
+        keys = consumed_keys(event, self._trigger, results)
+        found: dict[str, Any] = {"clew.link.keys": keys} if keys else {}
+        if results:
+            from clew.failed_events import failed_events  # noqa: PLC0415  # 0.1 ms of INIT, for dead letters
+
+            if failed := failed_events(results, self.clean):
+                found["clew.trigger.failures"] = failed
+        return found
 
     @property
     def captures_payloads(self) -> bool:

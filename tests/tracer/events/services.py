@@ -62,6 +62,23 @@ BATCH_DESTINATION = destination(
 )
 
 
+THROTTLED_DESTINATION = {
+    **destination("EventAgeExceeded", requestPayload={}),
+    "requestContext": {
+        "requestId": "i1",
+        "functionArn": f"{FUNCTION}:$LATEST",
+        "condition": "EventAgeExceeded",
+        "approximateInvokeCount": 0,
+    },
+    "responseContext": {"statusCode": 429},
+}
+
+
+def dead_letter(code: str = "429", message: str = "Rate Exceeded.", request_id: str = "i7") -> dict[str, str]:
+    """The attributes that Lambda sets; no code: of a function whose reserved concurrency is 0."""
+    return {"RequestID": request_id, **({"ErrorCode": code} if code else {}), "ErrorMessage": message}
+
+
 def durable(payload: Any = None) -> dict[str, Any]:
     operation = {"Id": "1", "Type": "EXECUTION", "ExecutionDetails": {"InputPayload": json.dumps(payload)}}
     return {
