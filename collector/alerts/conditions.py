@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from collector.alerts.model import Burn, Condition, ConditionKind, Grouping, Metric, Rule
@@ -115,10 +115,16 @@ KINDS: Mapping[ConditionKind, Kind] = {
 }
 
 
+_OPTIONS = frozenset(one.name for one in fields(Condition)) - {"kind", "above", "below"}
+
+
 def completed(rule: Rule) -> Rule:
     """With the defaults of its kind where the rule leaves open what it must say, and without what means nothing for
     it."""
     kind, condition = KINDS[rule.condition.kind], rule.condition
+    plain = Condition(condition.kind)
+    meaningless = _OPTIONS - kind.takes
+    condition = replace(condition, **{name: getattr(plain, name) for name in meaningless})
     if condition.above is None and condition.below is None:
         condition = replace(condition, above=kind.above)
     if condition.kind is ConditionKind.BURN_RATE:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from collector.app.alert_commands import alerts
 from collector.app.channel_commands import channels
 from collector.app.command import CANNOT, database_option, settings_of, told
 from collector.app.database_commands import db
@@ -27,6 +28,7 @@ def main() -> None:
     """
 
 
+main.add_command(alerts)
 main.add_command(db)
 main.add_command(tokens)
 main.add_command(issues)

@@ -1,0 +1,199 @@
+"""Rules and mute windows as a YAML file: reading it strictly, comparing it with what there is, and writing it.
+
+Of YAML only what a file of settings needs is read: mappings, lists and plain values, without anchors, aliases and
+tags. `true` and `false` alone are truth values, and `22:00` is text: the sixty-based numbers of YAML 1.1 are not known.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import yaml
+
+from collector.alerts.model import MuteWindow, Rule
+from collector.alerts.rule_text import Path, RuleFault, read_mute, read_rule, write_mute, write_rule
+
+VERSION = 1
+LARGEST = 2_000_000  # characters
+DEEPEST = 12
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
+_FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
+_WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+class FileFault(ValueError):
+    """What is wrong with the file, with its line: `line 7: “abvoe” is not known here`."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    rules: tuple[Rule, ...]
+    mutes: tuple[MuteWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What applying a file would change; `removed` are ids. `text` shows it line by line."""
+
+    changed: tuple[Rule, ...]
+    removed: tuple[str, ...]
+    changed_mutes: tuple[MuteWindow, ...]
+    removed_mutes: tuple[str, ...]
+    text: str
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.removed or self.changed_mutes or self.removed_mutes)
+
+
+def read_file(text: str) -> RuleFile:
+    """Raises FileFault for the first thing that is wrong."""
+    lines: dict[Path, int] = {}
+    try:
+        value = _plain(_compose(text), (), lines)
+        return _read(value)
+    except RuleFault as fault:
+        path = fault.path
+        while path and path not in lines:
+            path = path[:-1]
+        where = ".".join(str(part) for part in fault.path)
+        raise FileFault(lines.get(path, 1), f"{where}: {fault.message}" if where else fault.message) from None
+
+
+def write_file(rules: Mapping[str, Rule], mutes: Mapping[str, MuteWindow]) -> str:
+    """The file that says all this, by id."""
+    found: dict[str, Any] = {"version": VERSION, "rules": {id: write_rule(rules[id]) for id in sorted(rules)}}
+    if mutes:
+        found["mutes"] = {id: write_mute(mutes[id]) for id in sorted(mutes)}
+    text: str = yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def compare(
+    file: RuleFile, rules: Mapping[str, Rule], mutes: Mapping[str, MuteWindow], *, removable: frozenset[str]
+) -> Difference:
+    """What there is against what the file says. Of rules that the file does not name only `removable` ones go, as do
+    all mute windows if the file names any."""
+    wanted = {rule.id: rule for rule in file.rules}
+    removed = sorted(id for id in rules if id not in wanted and id in removable)
+    kept = {id: rule for id, rule in rules.items() if id not in removed}
+    wanted_mutes = {mute.id: mute for mute in file.mutes} if file.mutes else dict(mutes)
+    before, after = write_file(rules, mutes), write_file({**kept, **wanted}, wanted_mutes)
+    shown = difflib.unified_diff(before.splitlines(), after.splitlines(), "now", "file", lineterm="", n=4)
+    return Difference(
+        changed=tuple(rule for rule in file.rules if rules.get(rule.id) != rule),
+        removed=tuple(removed),
+        changed_mutes=tuple(mute for mute in wanted_mutes.values() if mutes.get(mute.id) != mute),
+        removed_mutes=tuple(sorted(mutes.keys() - wanted_mutes.keys())),
+        text="\n".join(shown),
+    )
+
+
+def _read(value: object) -> RuleFile:
+    if not isinstance(value, dict):
+        raise RuleFault((), "the file must be a mapping with version and rules")
+    for name in value:
+        if name not in ("version", "rules", "mutes"):
+            raise RuleFault((name,), f"“{name}” is not known here: a file has version, rules and mutes")
+    if value.get("version") != VERSION:
+        raise RuleFault(("version",) if "version" in value else (), f"version must be {VERSION}")
+    found: dict[str, list[Any]] = {}
+    for name, read in (("rules", read_rule), ("mutes", read_mute)):
+        part = value.get(name, {})
+        part = {} if part is None else part
+        if not isinstance(part, dict):
+            raise RuleFault((name,), "must be a mapping of ids")
+        found[name] = [read(id, one, (name, id)) for id, one in part.items()]
+    return RuleFile(tuple(found["rules"]), tuple(found["mutes"]))
+
+
+def _compose(text: str) -> yaml.Node:
+    if len(text) > LARGEST:
+        raise FileFault(1, f"the file has more than {LARGEST} characters")
+    try:
+        # The loader that gives every scalar as text; what it means is decided below.
+        for event in yaml.parse(text, Loader=yaml.BaseLoader):
+            _refuse(event)
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise FileFault(mark.line + 1 if mark else 1, f"this is no YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise FileFault(1, f"this is no YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise FileFault(1, "this is nested too deeply") from None
+    if node is None:
+        raise FileFault(1, "the file is empty")
+    return node
+
+
+def _refuse(event: yaml.Event) -> None:
+    line = event.start_mark.line + 1 if event.start_mark else 1
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        raise FileFault(line, "anchors and aliases are not known here")
+    if getattr(event, "tag", None):
+        raise FileFault(line, "tags are not known here")
+
+
+def _plain(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
+    """The node as plain values; `lines` gets the line of each."""
+    line = node.start_mark.line + 1
+    lines.setdefault(path, line)
+    if len(path) > DEEPEST:
+        raise FileFault(line, "this is nested too deeply")
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(one, (*path, index), lines) for index, one in enumerate(node.value)]
+    return _scalar(node, line)
+
+
+def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise FileFault(line, "a name must be plain text")
+        name = str(key.value)
+        if name in found:
+            raise FileFault(line, f"“{name}” is there twice")
+        lines[(*path, name)] = line
+        found[name] = _plain(value, (*path, name), lines)
+    return found
+
+
+def _scalar(node: yaml.Node, line: int) -> object:
+    text = str(node.value)
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None:  # quoted, or a block
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if number in (float("inf"), float("-inf")):
+            _fail(line, "this number is too large")
+        return number
+    return text
+
+
+def _fail(line: int, message: str) -> NoReturn:
+    raise FileFault(line, message)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what this module would not read as the same text."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:  # noqa: ARG002  # lists indented
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True

@@ -1,0 +1,360 @@
+"""The commands `clew alerts …`."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from collector.app.command import database_option, settings_of, told
+from collector.app.errors import CannotChange
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from collector.alerts.model import Alert, Rule
+    from collector.alerts.rule_file import Difference, RuleFile
+
+DIFFERENT = 3  # the exit code of `diff` where there is a difference
+_STATES = ("active", "open", "acknowledged", "resolved", "all")
+_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
+_note = click.option("--note", default="", metavar="TEXT", help="Put to the alert's history, and told.")
+_file = click.argument("file", type=click.File("r", encoding="utf-8"))
+_prune = click.option("--prune", is_flag=True, help="Also remove rules that did not come from a file.")
+
+
+@click.group()
+def alerts() -> None:
+    """List alerts and look after them; keep their rules in a file."""
+
+
+@alerts.command("list")
+@click.option("--state", type=click.Choice(_STATES), default="active", help="active: open or acknowledged.")
+@click.option("--rule", metavar="ID", help="Of this rule only.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with exact times.")
+@database_option
+def list_(state: str, rule: str | None, as_json: bool, database_url: str | None) -> None:
+    """List alerts, those that began last first."""
+    from collector.alerts.pages import list_alerts  # noqa: PLC0415  # SQLAlchemy takes 0.2 s
+
+    with _connection(database_url, write=False) as connection:
+        found = list_alerts(connection, state=state, rule_id=rule).alerts
+    if as_json:
+        click.echo(json.dumps([_described(alert) for alert in found], indent=2))
+        return
+    if not found:
+        click.echo("There is no such alert.", err=True)
+        return
+    header = ("ID", "STATE", "SEVERITY", "SINCE", "SUBJECT", "RULE")
+    _table([header, *(_row(alert) for alert in found)])
+
+
+@alerts.command("rules")
+@database_option
+def rules(database_url: str | None) -> None:
+    """List the rules, with how many functions each is about and how many alerts of it are active."""
+    from collector.alerts.pages import list_rules  # noqa: PLC0415  # see above
+
+    with _connection(database_url, write=False) as connection:
+        found = list_rules(connection)
+    header = ("ID", "CONDITION", "SEVERITY", "FUNCTIONS", "ACTIVE", "LAST FIRED", "FROM", "NAME")
+    _table(
+        [
+            header,
+            *(
+                (
+                    row.rule.id,
+                    str(row.rule.condition.kind),
+                    str(row.rule.severity) if row.rule.enabled else "(disabled)",
+                    str(row.functions),
+                    str(row.active),
+                    _moment(row.last_fired_ms) if row.last_fired_ms is not None else "never",
+                    row.origin,
+                    _clean(row.rule.name),
+                )
+                for row in found
+            ),
+        ]
+    )
+
+
+@alerts.command("ack")
+@_ids
+@_note
+@database_option
+def acknowledge(ids: tuple[str, ...], note: str, database_url: str | None) -> None:
+    """Look after alerts: they are not told again until they resolve."""
+    from collector.alerts import actions  # noqa: PLC0415  # see above
+
+    with _connection(database_url) as connection:
+        changed = actions.acknowledge(connection, _numbers(connection, ids), _actor(), now_ms=_now_ms(), note=note)
+        _tell(changed, "acknowledged")
+
+
+@alerts.command("resolve")
+@_ids
+@_note
+@database_option
+def resolve(ids: tuple[str, ...], note: str, database_url: str | None) -> None:
+    """They are over. As long as a condition is met all the time, its alert does not open again."""
+    from collector.alerts import actions  # noqa: PLC0415  # see above
+
+    with _connection(database_url) as connection:
+        changed = actions.resolve(connection, _numbers(connection, ids), _actor(), now_ms=_now_ms(), note=note)
+        _tell(changed, "resolved")
+
+
+@alerts.command("snooze")
+@_ids
+@click.option("--for", "length", default="4h", metavar="TIME", help="Such as 30m, 4h or 2d.  [default: 4h]")
+@_note
+@database_option
+def snooze(ids: tuple[str, ...], length: str, note: str, database_url: str | None) -> None:
+    """Nobody is told of them for a while, at most 31 days."""
+    from collector.alerts import actions  # noqa: PLC0415  # see above
+    from collector.alerts.units import UnitFault, read_duration  # noqa: PLC0415
+
+    with _connection(database_url) as connection:
+        try:
+            until_ms = _now_ms() + read_duration(length) * 1000
+        except UnitFault as fault:
+            raise CannotChange(f"--for is {fault}: {length}.") from None
+        numbers = _numbers(connection, ids)
+        changed = actions.snooze(connection, numbers, _actor(), until_ms=until_ms, now_ms=_now_ms(), note=note)
+        _tell(changed, f"snoozed until {_moment(until_ms)}")
+
+
+@alerts.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@database_option
+def export(file: Path | None, database_url: str | None) -> None:
+    """Write the rules and mute windows as YAML, to FILE or to stdout."""
+    from collector.alerts.rule_file import write_file  # noqa: PLC0415  # see above
+    from collector.alerts.rule_store import read_mutes, read_rules  # noqa: PLC0415
+
+    with _connection(database_url, write=False) as connection:
+        known = {id: stored.rule for id, stored in read_rules(connection).items()}
+        text = write_file(known, {mute.id: mute for mute in read_mutes(connection)})
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    with told():
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CannotChange(f"The file {file} cannot be written: {error.strerror}.") from error
+
+
+@alerts.command("diff")
+@_file
+@_prune
+@database_option
+def diff(file: IO[str], prune: bool, database_url: str | None) -> None:
+    """Show what `apply` would change.
+
+    Exit code 0: nothing, 3: something.
+    """
+    with _connection(database_url, write=False) as connection:
+        found = _difference(connection, _read(file), prune=prune)
+    if found:
+        click.echo(_clean_lines(found.text))
+        sys.exit(DIFFERENT)
+
+
+@alerts.command("apply")
+@_file
+@_prune
+@database_option
+def apply(file: IO[str], prune: bool, database_url: str | None) -> None:
+    """Make the rules, and the mute windows if it has any, what FILE says.
+
+    Rules that an earlier file brought and this one does not name are removed; those of the dashboard stay. All of it
+    is applied or, if anything is wrong with the file, nothing.
+    """
+    from collector.alerts import actions  # noqa: PLC0415  # see above
+    from collector.alerts.rule_store import FILE, delete_mutes, save_mute, save_rule  # noqa: PLC0415
+
+    with _connection(database_url) as connection:
+        read = _read(file)
+        found, now_ms = _difference(connection, read, prune=prune), _now_ms()
+        for rule in read.rules:
+            save_rule(connection, rule, origin=FILE, now_ms=now_ms)
+        actions.remove_rules(connection, found.removed, now_ms=now_ms)
+        for mute in found.changed_mutes:
+            save_mute(connection, mute, now_ms=now_ms)
+        delete_mutes(connection, found.removed_mutes)
+    for rule in found.changed:
+        click.echo(f"{rule.id} was saved.")
+    for id in (*found.removed, *found.removed_mutes):
+        click.echo(f"{id} was removed.")
+    for mute in found.changed_mutes:
+        click.echo(f"{mute.id} was saved.")
+    if not found:
+        click.echo("Nothing is different.", err=True)
+
+
+@alerts.command("preview")
+@click.argument("id", metavar="RULE")
+@click.option("--file", type=click.File("r", encoding="utf-8"), help="Of the rule as this file has it.")
+@database_option
+def preview(id: str, file: IO[str] | None, database_url: str | None) -> None:
+    """Show when a rule would have fired in the last seven days."""
+    from collector.alerts.pages import preview_rule  # noqa: PLC0415  # see above
+
+    with _connection(database_url, write=False) as connection:
+        found = preview_rule(connection, _rule(connection, id, file), now_ms=_now_ms())
+    if found.reason:
+        click.echo(found.reason, err=True)
+    for one in found.fired:
+        end = _moment(one.until_s * 1000) if one.until_s is not None else "now"
+        click.echo(f"{_moment(one.since_s * 1000)} to {end}  {_clean(one.subject.name)}")
+    if found.limited:
+        click.echo(f"There may be more, and before {_moment(found.start_s * 1000)}.", err=True)
+    elif not found.fired and not found.reason:
+        click.echo("It would not have fired.", err=True)
+
+
+def _rule(connection: Connection, id: str, file: IO[str] | None) -> Rule:
+    from collector.alerts.rule_store import find_rule  # noqa: PLC0415  # see above
+
+    if file is not None:
+        rule = next((rule for rule in _read(file).rules if rule.id == id), None)
+    else:
+        stored = find_rule(connection, id)
+        rule = stored.rule if stored is not None else None
+    if rule is None:
+        raise CannotChange(f"There is no rule {_clean(id)}.")
+    return rule
+
+
+def _read(file: IO[str]) -> RuleFile:
+    from collector.alerts.rule_file import FileFault, read_file  # noqa: PLC0415  # see above
+
+    try:
+        return read_file(file.read())
+    except FileFault as fault:
+        raise CannotChange(f"{file.name}, {_clean(str(fault))}.") from None
+    except UnicodeDecodeError:
+        raise CannotChange(f"{file.name} is no text in UTF-8.") from None
+
+
+def _difference(connection: Connection, file: RuleFile, *, prune: bool) -> Difference:
+    from collector.alerts.rule_file import compare  # noqa: PLC0415  # see above
+    from collector.alerts.rule_store import FILE, read_mutes, read_rules  # noqa: PLC0415
+
+    stored = read_rules(connection)
+    return compare(
+        file,
+        {id: one.rule for id, one in stored.items()},
+        {mute.id: mute for mute in read_mutes(connection)},
+        removable=frozenset(id for id, one in stored.items() if prune or one.origin == FILE),
+    )
+
+
+@contextmanager
+def _connection(database_url: str | None, *, write: bool = True) -> Iterator[Connection]:
+    """A transaction on the database; what cannot be done is told."""
+    from collector.app.database import opened  # noqa: PLC0415  # see above
+    from collector.store.schema import check  # noqa: PLC0415
+
+    with told():
+        settings = settings_of(database_url=database_url)
+        with opened(settings, read_only=True) as engine:  # which makes no database
+            check(engine)
+        with opened(settings, read_only=not write) as engine, engine.begin() as connection:
+            yield connection
+
+
+def _numbers(connection: Connection, texts: tuple[str, ...]) -> list[int]:
+    from collector.alerts.pages import find_alert  # noqa: PLC0415  # see above
+
+    found = []
+    for text in texts:
+        try:
+            number = int(text, 16)
+        except ValueError:
+            number = 2**64
+        if find_alert(connection, number) is None:
+            raise CannotChange(f"There is no alert {_clean(text)}.")
+        found.append(number)
+    return found
+
+
+def _tell(changed: list[int], what: str) -> None:
+    for id in changed:
+        click.echo(f"{id:016x} is {what}.")
+    if not changed:
+        click.echo("That is what they were.", err=True)
+
+
+def _row(alert: Alert) -> tuple[str, ...]:
+    return (
+        f"{alert.id:016x}",
+        str(alert.state),
+        str(alert.severity),
+        _moment(alert.since_s * 1000),
+        _clean(alert.subject.name),
+        _clean(alert.rule_name),
+    )
+
+
+def _described(alert: Alert) -> dict[str, object]:
+    subject = alert.subject
+    return {
+        "id": f"{alert.id:016x}",
+        "rule": alert.rule_id,
+        "severity": str(alert.severity),
+        "state": str(alert.state),
+        "subject": subject.name,
+        "subject_kind": str(subject.kind),
+        "function": subject.function_name,
+        "region": subject.region,
+        "issue": f"{subject.issue_id:016x}" if subject.issue_id is not None else None,
+        "since_s": alert.since_s,
+        "last_s": alert.last_s,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "acknowledged_by": alert.acknowledged_by,
+        "snoozed_until_ms": alert.snoozed_until_ms,
+        "resolved_ms": alert.resolved_ms,
+        "resolved_by": alert.resolved_by,
+    }
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _moment(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _clean(text: str) -> str:
+    """Without what a terminal would take for an order."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _clean_lines(text: str) -> str:
+    return "\n".join(_clean(line) for line in text.splitlines())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _actor() -> str:
+    """The name of who runs the command, for the history."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have
+        return ""
