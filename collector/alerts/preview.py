@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from collector.alerts.catalog import Catalog, describe
 from collector.alerts.conditions import completed
@@ -133,18 +133,32 @@ class _Past:
         rule, issues = self.plan.rule, tables.issues.c
         if rule.condition.kind is ConditionKind.NEW_ISSUE:
             seen_ms = issues.first_seen_ms
-            statement = select(issues.id, issues.function_id, seen_ms)
+            statement = select(issues.id, issues.function_id, seen_ms).where(
+                seen_ms >= first_s * 1000, seen_ms < last_s * 1000
+            )
         elif rule.condition.kind is ConditionKind.REGRESSED_ISSUE:
-            seen_ms = issue_changes.c.recorded_ms
+            # When it came back is when it first occurred after it had been resolved.
+            occurred, resolved_ms = tables.issue_occurrences.c, issue_changes.c.since_ms
+            came_ns = (
+                select(func.min(occurred.started_ns))
+                .where(
+                    occurred.issue_id == issue_changes.c.issue_id, occurred.started_ns >= (resolved_ms + 1) * 1_000_000
+                )
+                .scalar_subquery()
+            )
             statement = (
-                select(issues.id, issues.function_id, seen_ms)
+                select(issues.id, issues.function_id, came_ns / 1_000_000)
                 .join(issue_changes, issue_changes.c.issue_id == issues.id)
-                .where(issue_changes.c.since_ms > 0)
+                .where(resolved_ms > 0, resolved_ms < last_s * 1000)
             )
         else:
             return []
         sums = Windows(self.connection, self.catalog, last_s=last_s, now_ms=last_s * 1000)
-        rows = self.connection.execute(statement.where(seen_ms >= first_s * 1000, seen_ms < last_s * 1000)).all()
+        rows = [
+            (id, function_id, int(at_ms))
+            for id, function_id, at_ms in self.connection.execute(statement)
+            if at_ms is not None and first_s * 1000 <= at_ms < last_s * 1000
+        ]
         facts = sums.issue_facts([row[0] for row in rows])
         found = []
         for id, function_id, at_ms in rows:

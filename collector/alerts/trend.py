@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from collector.alerts.catalog import Catalog
-from collector.alerts.conditions import KINDS, completed, threshold
+from collector.alerts.conditions import KINDS, Unit, completed, threshold
 from collector.alerts.evaluation import Plan, Planner
 from collector.alerts.model import Grouping, Rule
 from collector.alerts.values import ages, board, issue_board, together
@@ -81,7 +81,13 @@ class _About:
         return sorted(self.scope) if len(self.scope) <= known // 2 else None
 
     def value(self, sums: Windows) -> float | None:
-        """At the moment that the sums are at."""
+        """At the moment that the sums are at. Of what is counted there is always a value: none is 0."""
+        found = self._value(sums)
+        if found is None and KINDS[self.plan.rule.condition.kind].unit is Unit.COUNT and not self._minimum:
+            return 0.0
+        return found
+
+    def _value(self, sums: Windows) -> float | None:
         rule = self.plan.rule
         _, _, number = (self.key or "").partition(":")
         if rule.grouping is Grouping.TOGETHER:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 
-def send_form(client: FlaskClient, path: str, **fields: str) -> TestResponse:
+def send_form(client: FlaskClient, path: str, **fields: str | list[str]) -> TestResponse:
     """POSTs the fields, with the hidden one that the client's pages would hold."""
     with client.session_transaction() as session:
         id = session.get(csrf.SESSION_ID, "")

@@ -128,21 +128,25 @@ def show(alert_id: int) -> str:
         stored = find_rule(connection, alert.rule_id)
         message = situations(connection, [alert_id], now_ms=g.now_ms).get(alert_id)
         deliveries = list_deliveries(connection, alert_id=alert_id, limit=200)
-        return render_template(
-            "alerts/show.html",
-            alert=alert,
-            stored=stored,
-            words=describe_condition(stored.rule) if stored is not None else "",
-            message=message,
-            deliveries=deliveries,
-            timeline=timeline(history_of(connection, alert_id), deliveries),
-            tickets=tickets_of_alert(connection, alert_id),
-            samples=_samples(connection, alert, stored, message.issue_id if message is not None else None),
-            figure=_figure(connection, alert, stored) if stored is not None else None,
-            snoozes=SNOOZES,
-            covering=covering,
-            against=_against,
-        )
+        events = history_of(connection, alert_id)
+        tickets = tickets_of_alert(connection, alert_id)
+        samples = _samples(connection, alert, stored, message.issue_id if message is not None else None)
+        figure = _figure(connection, alert, stored) if stored is not None else None
+    return render_template(
+        "alerts/show.html",
+        alert=alert,
+        stored=stored,
+        words=describe_condition(stored.rule) if stored is not None else "",
+        message=message,
+        deliveries=deliveries,
+        timeline=timeline(events, deliveries),
+        tickets=tickets,
+        samples=samples,
+        figure=figure,
+        snoozes=SNOOZES,
+        covering=covering,
+        against=_against,
+    )
 
 
 @blueprint.post("/alerts")

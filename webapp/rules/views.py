@@ -60,8 +60,7 @@ def new() -> str:
     kind = _kind(request.args.get("condition", ""))
     if kind is None:
         return render_template("rules/kinds.html", groups=GROUPS, kinds=KINDS, about=ABOUT)
-    with connect() as connection:
-        return _form(connection, new_form(kind), None)
+    return _form(new_form(kind), None)
 
 
 @blueprint.post("/alerts/new-rule")
@@ -71,14 +70,15 @@ def create() -> str | Response | tuple[str, int]:
         abort(400, "There is no such condition.")
     with connect() as connection:
         known = read_rules(connection)
-        if not form["name"] and request.form.get("action") != "preview":
-            return _form(connection, form, None, fault=RuleFault(("name",), "a rule needs a name")), 400
-        try:
-            rule = read_rule(id_of(form["name"], known.__contains__, "rule"), values_of(form))
-        except RuleFault as fault:
-            return _form(connection, form, None, fault=fault), 400
-        if request.form.get("action") == "preview":
-            return _form(connection, form, None, shown=_Shown(connection, rule))
+    previews = request.form.get("action") == "preview"
+    if not form["name"] and not previews:
+        return _form(form, None, fault=RuleFault(("name",), "a rule needs a name")), 400
+    try:
+        rule = read_rule(id_of(form["name"], known.__contains__, "rule"), values_of(form))
+    except RuleFault as fault:
+        return _form(form, None, fault=fault), 400
+    if previews:
+        return _form(form, None, shown=_shown(rule))
     with begin() as connection:
         actions.change_rule(connection, rule, origin=PAGE, now_ms=g.now_ms)
     return redirect(url_for("rules.index"), 303)
@@ -89,7 +89,7 @@ def show(rule_id: str) -> str:
     """:raise 404: no such rule."""
     with connect() as connection:
         stored = _stored(connection, rule_id)
-        return _form(connection, form_of(stored.rule), stored)
+    return _form(form_of(stored.rule), stored)
 
 
 @blueprint.post("/alerts/rules/<rule_id>")
@@ -98,12 +98,12 @@ def change(rule_id: str) -> str | Response | tuple[str, int]:
     form = sent_form(request.form)
     with connect() as connection:
         stored = _stored(connection, rule_id)
-        try:
-            rule = read_rule(rule_id, values_of(form))
-        except RuleFault as fault:
-            return _form(connection, form, stored, fault=fault), 400
-        if request.form.get("action") == "preview":
-            return _form(connection, form, stored, shown=_Shown(connection, rule))
+    try:
+        rule = read_rule(rule_id, values_of(form))
+    except RuleFault as fault:
+        return _form(form, stored, fault=fault), 400
+    if request.form.get("action") == "preview":
+        return _form(form, stored, shown=_shown(rule))
     with begin() as connection:
         actions.change_rule(connection, rule, origin=PAGE, now_ms=g.now_ms)
     return redirect(url_for("rules.index"), 303)
@@ -129,14 +129,13 @@ def delete(rule_id: str) -> Response:
 
 
 @blueprint.post("/alerts/preview")
-def preview() -> str | tuple[str, int]:
+def preview() -> str:
     """When the rule of the form would have fired, as a part of a page; nothing is stored."""
     try:
         rule = read_rule(DRAFT, values_of(sent_form(request.form)))
     except RuleFault as fault:
-        return render_template("rules/_preview.html", fault=fault, shown=None), 200
-    with connect() as connection:
-        return render_template("rules/_preview.html", fault=None, shown=_Shown(connection, rule))
+        return render_template("rules/_preview.html", fault=fault, shown=None)
+    return render_template("rules/_preview.html", fault=None, shown=_shown(rule))
 
 
 class _Shown:
@@ -168,8 +167,12 @@ class _Shown:
         return charts.against_threshold(found.points, found.threshold, fired, words=self.amount)
 
 
+def _shown(rule: Rule) -> _Shown:
+    with connect() as connection:
+        return _Shown(connection, rule)
+
+
 def _form(
-    connection: Connection,
     form: dict[str, Any],
     stored: StoredRule | None,
     *,
@@ -179,8 +182,9 @@ def _form(
     kind = _kind(form["condition"])
     if kind is None:
         abort(400, "There is no such condition.")
-    firing = list_alerts(connection, rule_id=stored.rule.id, most=20).alerts if stored is not None else ()
-    channels = list_channels(connection)
+    with connect() as connection:
+        firing = list_alerts(connection, rule_id=stored.rule.id, most=20).alerts if stored is not None else ()
+        channels = list_channels(connection)
     return render_template(
         "rules/edit.html",
         form=form,
