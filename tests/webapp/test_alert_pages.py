@@ -447,3 +447,37 @@ def test_the_first_moments(client: FlaskClient) -> None:
         ("/alerts/deliveries", "Nothing was delivered yet"),
     ):
         assert words in client.get(path).text
+
+
+def test_rules_as_a_file(client: FlaskClient, engine: Engine, world: World) -> None:
+    """What there is as YAML; what another would change, before it does."""
+    world.begin(rule(name=f"Made here {MARK}"))
+    download = client.get("/alerts/rules.yaml")
+    assert download.mimetype == "application/yaml"
+    assert "attachment" in download.headers["Content-Disposition"]
+    same = send_form(client, "/alerts/rules-file", file=download.text, action="compare")
+    assert "Nothing is different" in same.text
+    assert "<img" not in same.text
+    page = client.get("/alerts/rules-file").text
+    assert "condition: errors" in page
+    assert "<img" not in page
+
+    text = "version: 1\nrules:\n  slow:\n    condition: duration\n    above: 2s\n"
+    window = "mutes:\n  night: {start: '22:00', length: 8h}\n"
+    compared = send_form(client, "/alerts/rules-file", file=text + window, action="compare").text
+    for words in ("1 rule is made or changed, 0 removed; 1 mute window", "+  slow:", ">Apply</button>"):
+        assert words in compared
+    assert set(stored_rules(engine)) == {"rule"}
+    assert send_form(client, "/alerts/rules-file", file=text + window, action="apply").status_code == 303
+    assert set(stored_rules(engine)) == {"rule", "slow"}
+    assert "This rule came from a file" in client.get("/alerts/rules/slow").text
+    assert "night" in client.get("/alerts/mutes").text
+    other = "version: 1\nrules:\n  other: {condition: errors}\n"
+    assert send_form(client, "/alerts/rules-file", file=other, action="apply").status_code == 303
+    assert set(stored_rules(engine)) == {"rule", "other"}
+    for wrong, said in (("", "the file is empty"), (f"version: 1\nrules: {{x: {{condition: '{MARK}'}}}}", "line 2")):
+        answer = send_form(client, "/alerts/rules-file", file=wrong, action="apply")
+        assert answer.status_code == 400
+        assert said in answer.text
+        assert "<img" not in answer.text
+    assert set(stored_rules(engine)) == {"rule", "other"}
