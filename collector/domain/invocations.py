@@ -12,6 +12,7 @@ from collector.domain import calls as call_targets
 from collector.domain.annotations import read_issues, read_tags
 from collector.domain.facts import (
     FAILED,
+    Age,
     Call,
     Capacity,
     Facts,
@@ -19,6 +20,7 @@ from collector.domain.facts import (
     Initialization,
     Invocation,
     Occurrence,
+    Resource,
     Result,
     Side,
     Unfinished,
@@ -37,6 +39,7 @@ from collector.domain.values import first_text, flag, number, text, whole
 
 MAX_INIT_MS = 900_000
 MAX_EPHEMERAL_MB = 65_536  # twice what Lambda offers
+MAX_AGE_MS = 366 * 86_400_000  # longer than any queue or stream keeps what it holds
 MAX_BATCH = 1_000_000  # records; Lambda delivers 10,000 at most
 MAX_OPEN_CALLS = 64  # that are remembered of an invocation that runs
 MAX_RUN_NS = 86_400_000_000_000  # a deadline that is further away is none
@@ -48,6 +51,7 @@ SPAN_ATTRIBUTES = (
     | {
         "aws.lambda.invoked_arn",
         "clew.batch.failed",
+        "clew.batch.oldest",
         "clew.batch.size",
         "clew.lambda.deadline",
         "clew.lambda.init_duration",
@@ -253,6 +257,7 @@ def _read_invocation(
         trigger = trigger_of(step.attributes, step.kind, function.region)
     if trigger.resource is not None:
         facts.resources.append(trigger.resource)
+        _read_age(facts, item, function, trigger.resource)
     used = whole(attributes.get("clew.lambda.max_memory_used"))
     batch_size, batch_failed = _batch(attributes)
     handled = handled_issues(item, function, result, trigger.type, (batch_size, batch_failed))
@@ -317,6 +322,13 @@ def _unfinished(item: SpanFacts, function: Function) -> Unfinished:
     waiting = [call for call in item.calls if not call.finished][:MAX_OPEN_CALLS]
     packed = b"".join(struct.pack(">qq", call.started_ns, call.number) for call in waiting)
     return Unfinished(item.started_ns, item.number, deadline_ns, open_call(item), packed)
+
+
+def _read_age(facts: Facts, item: SpanFacts, function: Function, queue: Resource) -> None:
+    oldest_ns = whole(item.attributes.get("clew.batch.oldest"))
+    if oldest_ns is not None and 0 < oldest_ns <= item.started_ns:
+        age_ms = min((item.started_ns - oldest_ns) // 1_000_000, MAX_AGE_MS)
+        facts.ages.append(Age(function.id, queue.id, item.started_ns, age_ms))
 
 
 def _batch(attributes: Mapping[str, Value]) -> tuple[int | None, int | None]:

@@ -13,7 +13,7 @@ from clew.batches import failed_records
 from clew.consumed_keys import consumed_keys
 from clew.failed_events import failed_events
 from clew.propagation import Propagation
-from clew.records import batch_size
+from clew.records import batch_size, oldest_record
 from clew.triggers import Trigger, find_trigger, http_attributes, http_status
 from tests.tracer import events
 
@@ -92,6 +92,9 @@ def read(event: Any, result: Any) -> None:
     assert all(isinstance(json.loads(one)["request_id"], str) for one in failed_events(results, str))
     assert all(isinstance(key, str) for key in consumed_keys(event, Trigger("sqs", "pubsub")))
     assert isinstance(batch_size(event, trigger.type), (int, type(None)))
+    assert all(
+        isinstance(oldest_record(event, kind), (int, type(None))) for kind in ("sqs", "kinesis", "dynamodb", "kafka")
+    )
     for kind in ("sqs", "kinesis", "dynamodb", "kafka", trigger.type):
         assert all(isinstance(id, str) for id in failed_records(event, result, kind))
     assert isinstance(http_status(result, trigger), (int, type(None)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clew.batches import failed_records
-from clew.records import batch_size
+from clew.records import batch_size, oldest_record
 from clew.triggers import find_trigger
 from tests.tracer import events
 from tests.tracer.events import ACCOUNT, REGION
@@ -48,6 +48,41 @@ def failures(*ids: Any) -> dict[str, Any]:
 def test_a_batch_has_a_size(event: Any, size: int | None) -> None:
     """Of triggers that deliver batches, also when it is one record."""
     assert batch_size(event, type_of(event)) == size
+
+
+def _sent(record: dict[str, Any], field: str, name: str, value: object) -> dict[str, Any]:
+    return {**record, field: {**record.get(field, {}), name: value}}
+
+
+@pytest.mark.parametrize(
+    ("records", "oldest_ms"),
+    [
+        (
+            [_sent(SQS["Records"][0], "attributes", "SentTimestamp", ms) for ms in ("1790000000500", "1790000000123")],
+            123,
+        ),
+        ([_sent(SQS["Records"][0], "attributes", "SentTimestamp", "soon"), *SQS["Records"]], None),
+        ([_sent(KINESIS["Records"][0], "kinesis", "approximateArrivalTimestamp", 1790000000.25)], 250),
+        ([{**KINESIS["Records"][0], "approximateArrivalTimestamp": 1790000000.5}], 500),
+        ([_sent(KINESIS["Records"][0], "kinesis", "approximateArrivalTimestamp", float("nan"))], None),
+        ([_sent(DYNAMODB["Records"][0], "dynamodb", "ApproximateCreationDateTime", 1790000000)], 0),
+        ([_sent(DYNAMODB["Records"][0], "dynamodb", "ApproximateCreationDateTime", True)], None),
+        ([_sent(SQS["Records"][0], "attributes", "SentTimestamp", 10**30)], None),
+    ],
+)
+def test_the_oldest_record_tells_how_long_messages_wait(records: list[Any], oldest_ms: int | None) -> None:
+    """By the time at which it was sent or arrived, in whichever unit the service gives it."""
+    expected = None if oldest_ms is None else 1_790_000_000_000_000_000 + oldest_ms * 1_000_000
+    for event in ({"Records": records}, records):  # the latter as Pipes send them
+        assert oldest_record(event, type_of(event)) == expected
+
+
+def test_the_oldest_record_of_kafka() -> None:
+    """Its records are in groups; what is no event has none."""
+    event = events.kafka(*(events.kafka_record(15) | {"timestamp": 1_790_000_000_000 + number} for number in (7, 3)))
+    assert oldest_record(event, type_of(event)) == 1_790_000_000_003_000_000
+    assert oldest_record(None, "sqs") is None
+    assert oldest_record({"Records": [1, None]}, "sqs") is None
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from clew.guard import Guard, pass_on_signal
 from clew.lean_span import put
 from clew.logs import Lines
 from clew.measures import Measures, environment_once
-from clew.records import batch_size
+from clew.records import batch_size, oldest_record
 from clew.triggers import DIRECT, find_trigger, http_attributes, http_status
 from clew.unfinished import Watch
 
@@ -129,6 +129,9 @@ class Invocation:
             if size is not None:
                 attributes["clew.batch.size"] = size
                 self._batch = event
+                oldest = oldest_record(event, trigger.type)
+                if oldest is not None:
+                    attributes["clew.batch.oldest"] = oldest
         with Guard("reading the event's ids"):
             attributes.update(self._ids(event))
         if self.settings.capture_environment:

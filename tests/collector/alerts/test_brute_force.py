@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -204,7 +204,7 @@ def _value(rule: Rule, every: list[Raw], t: int) -> tuple[float | None, int]:
         return _percentile(rule, rows), sample
     if kind in (ConditionKind.ERROR_RATE, ConditionKind.COLD_STARTS) and not rows:
         return None, 0
-    values = {
+    values: dict[ConditionKind, Callable[[], float]] = {
         ConditionKind.ERRORS: lambda: _failures(rule, rows),
         ConditionKind.ERROR_RATE: lambda: _failures(rule, rows) / sample,
         ConditionKind.TIMEOUTS: lambda: sum(raw.issue == "Timeout" for raw in rows),

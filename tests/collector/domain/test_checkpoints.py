@@ -149,3 +149,17 @@ def test_records_that_were_given_back(size: object, failed: object, expected: tu
 def test_the_memory_of_resources_is_for_prices() -> None:
     assert resource()["host.arch"] == "amd64"
     assert read(invocation()).invocations[0].architecture == "x86_64"
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "expected"), [(90_000, [90_000]), (0, [0]), (-5, []), (10**12, [366 * 86_400_000])]
+)
+def test_how_long_the_oldest_message_waited(waited_ms: int, expected: list[int]) -> None:
+    """Of what a queue handed over; a message of the future says nothing."""
+    queue = {"clew.trigger.type": "sqs", "clew.trigger.resource": "arn:aws:sqs:eu-west-1:123456789012:orders"}
+    plain = read(invocation(attrs=queue))
+    started_ns = plain.invocations[0].started_ns
+    read_ages = read(invocation(attrs={**queue, "clew.batch.oldest": started_ns - waited_ms * 1_000_000})).ages
+    assert plain.ages == []
+    assert [age.age_ms for age in read_ages] == expected
+    assert all(age.resource_id == plain.invocations[0].trigger_resource_id for age in read_ages)
