@@ -19,6 +19,7 @@ from collector.store.queries.transaction_models import (
     SpanDetail,
     TransactionDetail,
 )
+from collector.store.queries.transaction_scope import beside, scope_of
 from collector.store.queries.transaction_source import Source, load
 from collector.store.queries.transaction_spans import build_spans, key_of
 from collector.store.tables import memberships, transactions
@@ -58,7 +59,9 @@ def get_transaction(
         ).one_or_none()
     if row is None:
         return None
-    source = load(connection, row.id, max_spans=max_spans, max_logs=MAX_LOGS)
+    scope = scope_of(connection, row.id, row.invocations)
+    source = load(connection, scope, max_spans=max_spans, max_logs=MAX_LOGS)
+    left_out = max(0, row.invocations - len(source.invocations)) if scope.latest_ns is not None else 0
     add_logged(connection, source, max_spans=max_spans, max_logs=MAX_LOGS)
     without_payloads = add_expired(connection, source)
     spans = build_spans(source)
@@ -87,10 +90,12 @@ def get_transaction(
         logs_total=max(source.logs_total, len(logs)) + source.logged_cut,
         unreadable=source.unreadable,
         without_payloads=without_payloads,
-        gone_invocations=count_gone(connection, source, row.invocations),
+        gone_invocations=count_gone(connection, source, row.invocations - left_out),
         # Each misses some calls: the one those that are not read, the other those that came without their invocation.
         calls_cost_pd=max(row.calls_cost_pd, sum(call.cost_pd or 0 for call in source.calls.values())),
         unpriced_calls=max(row.unpriced_calls, sum(call.cost_pd is None for call in source.calls.values())),
+        left_out=left_out,
+        beside=beside(connection, scope),
         costs=parts_of(source.invocations.values(), source.calls.values(), source.functions, source.resources),
     )
 

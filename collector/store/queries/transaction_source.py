@@ -22,6 +22,7 @@ from collector.store.codec import decompress
 from collector.store.platform_reports import reports_of
 from collector.store.queries.common import FunctionRef, ResourceRef
 from collector.store.queries.lookups import chunks, functions_by_id, resources_by_id
+from collector.store.queries.transaction_scope import MOST_INVOCATIONS, Scope
 from collector.store.tables import (
     calls,
     exports,
@@ -66,20 +67,19 @@ class Source:
         return {row.function_id for row in self.invocations.values()}
 
 
-def load(connection: Connection, transaction_id: bytes, *, max_spans: int, max_logs: int) -> Source:
+def load(connection: Connection, scope: Scope, *, max_spans: int, max_logs: int) -> Source:
     """Of the spans and the log records the earliest, so many of each."""
     source = Source()
-    members = select(memberships.c.trace_id).where(memberships.c.transaction_id == transaction_id)
-    _load_exports(connection, source, members, max_spans, max_logs)
-    found = connection.execute(
-        select(invocations)
-        .where(invocations.c.trace_id.in_(members))
-        .order_by(invocations.c.started_ns, invocations.c.span_id)
-    )
+    transaction_id, members = scope.transaction_id, scope.members
+    _load_exports(connection, source, scope, max_spans, max_logs)
+    ran = select(invocations).where(invocations.c.trace_id.in_(members))
+    if scope.latest_ns is not None:
+        ran = ran.where(invocations.c.started_ns <= scope.latest_ns).limit(MOST_INVOCATIONS)
+    found = connection.execute(ran.order_by(invocations.c.started_ns, invocations.c.span_id))
     source.invocations = {(row.trace_id, span_bytes(row.span_id)): row for row in found}
     source.failures = _failures(connection, source)
     source.calls = _calls(connection, source)
-    source.producers = _producers(connection, transaction_id)
+    source.producers = _producers(connection, scope)
     source.issues = _issues(connection, members)
     entry = connection.execute(
         select(transactions.c.entry_function_id, transactions.c.trigger_resource_id).where(
@@ -97,12 +97,12 @@ def load(connection: Connection, transaction_id: bytes, *, max_spans: int, max_l
     return source
 
 
-def _load_exports(
-    connection: Connection, source: Source, members: Select[bytes], max_spans: int, max_logs: int
-) -> None:
-    traces = source.traces = set(connection.scalars(members))
+def _load_exports(connection: Connection, source: Source, scope: Scope, max_spans: int, max_logs: int) -> None:
+    traces = source.traces = set(connection.scalars(scope.members))
     seen: set[SpanId] = set()
-    for signal, body in _bodies(connection, source, members):
+    for signal, body in _bodies(connection, source, scope):
+        if scope.latest_ns is not None and len(source.spans) > max_spans:
+            break  # that there are more of them is known without counting
         try:
             if signal == Signal.LOGS:
                 source.logs.extend(record for record in read_logs(body, traces) if record.scope not in _NO_LINES)
@@ -122,8 +122,10 @@ def _load_exports(
     del source.logs[max_logs:]
 
 
-def _bodies(connection: Connection, source: Source, members: Select[bytes]) -> Iterator[tuple[int, bytes]]:
-    ids = select(trace_exports.c.export_id).where(trace_exports.c.trace_id.in_(members))
+def _bodies(connection: Connection, source: Source, scope: Scope) -> Iterator[tuple[int, bytes]]:
+    ids = select(trace_exports.c.export_id).where(trace_exports.c.trace_id.in_(scope.members))
+    if scope.latest_export is not None:
+        ids = ids.where(trace_exports.c.export_id < scope.latest_export)
     statement = (
         select(exports.c.signal, exports.c.codec, exports.c.body).where(exports.c.id.in_(ids)).order_by(exports.c.id)
     )
@@ -164,7 +166,7 @@ def _calls(connection: Connection, source: Source) -> dict[SpanId, Row[*tuple[An
     }
 
 
-def _producers(connection: Connection, transaction_id: bytes) -> dict[SpanId, list[SpanId]]:
+def _producers(connection: Connection, scope: Scope) -> dict[SpanId, list[SpanId]]:
     consumer, producer = memberships.alias(), memberships.alias()
     statement = (
         select(links.c.consumer_trace_id, links.c.consumer_span_id, links.c.producer_trace_id, links.c.producer_span_id)
@@ -176,9 +178,11 @@ def _producers(connection: Connection, transaction_id: bytes) -> dict[SpanId, li
                 producer.c.transaction_id == consumer.c.transaction_id,
             ),
         )
-        .where(consumer.c.transaction_id == transaction_id)
+        .where(consumer.c.transaction_id == scope.transaction_id)
         .order_by(links.c.producer_trace_id, links.c.producer_span_id)
     )
+    if scope.latest_ns is not None:
+        statement = statement.where(consumer.c.begun_ns <= scope.latest_ns)
     found: defaultdict[SpanId, list[SpanId]] = defaultdict(list)
     for consumer_trace, consumer_span, producer_trace, producer_span in connection.execute(statement):
         found[consumer_trace, span_bytes(consumer_span)].append((producer_trace, span_bytes(producer_span)))
