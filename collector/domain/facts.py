@@ -336,6 +336,18 @@ class Throttle(NamedTuple):
     culprit: str  # the function that called
 
 
+class Refusal(NamedTuple):
+    """An asynchronous event that Lambda gave up on because it could not run its function. One for each event, however
+    many messages tell of it."""
+
+    key: int  # the link key of its request
+    started_ns: int  # when it was given up on
+    trace_id: bytes  # of the invocation that was told
+    function_id: int | None  # that would have been invoked; None: whoever invoked it knows
+    message: str
+    received_ms: int
+
+
 @dataclass(slots=True)
 class Facts:
     """All that one export request says. The store writes it whole or not at all."""
@@ -353,6 +365,7 @@ class Facts:
     unfinished: list[Unfinished] = field(default_factory=list)
     tags: list[Tag] = field(default_factory=list)
     throttles: list[Throttle] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     pieces: list[LogPiece] = field(default_factory=list)
     ages: list[Age] = field(default_factory=list)

@@ -33,7 +33,7 @@ from collector.domain.prices import PriceTable, pays_restores
 from collector.domain.span_facts import SpanFacts, assign_owners, connect, release
 from collector.domain.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Value
 from collector.domain.throttles import ERRORS as THROTTLES
-from collector.domain.throttles import read_throttle
+from collector.domain.throttles import FAILURES, read_refusals, read_throttle
 from collector.domain.triggers import Trigger, trigger_of
 from collector.domain.values import first_text, flag, number, text, whole
 
@@ -59,6 +59,7 @@ SPAN_ATTRIBUTES = (
         "clew.lambda.max_memory_used",
         "clew.lambda.phase",
         "clew.lambda.timeout",
+        "clew.trigger.failures",
         "clew.trigger.resource",
         "clew.trigger.type",
         "clew.unfinished",
@@ -115,6 +116,8 @@ def read_process(
         _read_invocation(
             facts, item, function, environment, prices, step=steps.get(item), reported_issues=len(reported)
         )
+        if FAILURES in item.attributes:
+            read_refusals(facts, item)
         for issue, occurrence in reported:
             facts.issues.append(issue)
             facts.occurrences.append(occurrence)

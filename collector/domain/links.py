@@ -31,7 +31,8 @@ def is_pointer(key: str) -> bool:
 def resolve(keys: Iterable[LinkKey]) -> set[Link]:
     """Every link that these rows give, whatever order they came in.
 
-    A result is joined to what consumed its key: the invocation of the request. An exact key joins each consumer to each
+    A result is joined to what consumed its key: the invocation of the request; where it never ran, to what produced
+    the key. An exact key joins each consumer to each
     producer, of very many to the earliest; consumers that share a key without a producer are joined to the earliest of
     them. A pointer joins a consumer to the latest producer that started before it (within a day), because the same
     place may be written again and again; where there is none, to the earliest that started up to SKEW_NS after it.
@@ -55,7 +56,7 @@ def resolve(keys: Iterable[LinkKey]) -> set[Link]:
             links.update(_exact([row for row in rows if not row.pointer], producers))
             links.update(_latest(pointers, producers) if pointers else ())
     for key, rows in results.items():
-        links.update(_exact(rows, consumed.get(key, [])))
+        links.update(_exact(rows, consumed.get(key) or produced.get(key, [])))
     return links
 
 

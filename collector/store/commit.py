@@ -20,6 +20,7 @@ from collector.store.link_rows import write_keys
 from collector.store.log_requests import join_logs, lock_pieces
 from collector.store.outcomes import change_outcomes
 from collector.store.platform_reports import join_reports
+from collector.store.refusals import write_refusals
 from collector.store.rollup_rows import write_rollups
 from collector.store.statements import Conflict, delete_by_key, larger, smaller, update, write, write_new
 from collector.store.tag_rows import count_tags, tags_of
@@ -175,6 +176,7 @@ def _write_invocations(
         (throttle_issue(row), Occurrence(throttle_issue(row).id, row.started_ns, row.span_id, row.trace_id))
         for row in {row[:2]: row for facts in group for row in facts.throttles if row[:2] in calls}.values()
     )
+    free.extend(write_refusals(connection, (row for facts in group for row in facts.refusals)))
     write_issues(connection, own, current, rollups, free)
     tags = {row[:3]: row for facts, keys in own for row in facts.tags if row[:2] in keys}.values()
     write(connection, tables.invocation_tags, tags)

@@ -117,6 +117,7 @@ class Pruner:
             yield OldSpans(tables.invocations, cutoffs, beside=beside)
             yield OldReports(tables.waiting_reports, cutoffs)
             yield OldReports(tables.log_pieces, cutoffs)
+            yield OldReports(tables.refused_events, cutoffs)
             if walks:
                 yield OldByTrace(tables.issue_occurrences, cutoffs)
                 yield OldByTrace(tables.link_keys, cutoffs)

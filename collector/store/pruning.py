@@ -123,7 +123,7 @@ class OldTransactions(Step):
 
 
 class OldReports(Step):
-    """Lines' pieces, and reports whose invocation never came, by when they arrived."""
+    """Lines' pieces, reports whose invocation never came, and refused events, by when they arrived."""
 
     kind = Kind.ROWS
 

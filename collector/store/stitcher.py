@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, func, select
 from collector.domain.facts import LinkKey
 from collector.store import placement, stitch_jobs, tables
 from collector.store.link_rows import HotKeys, join
+from collector.store.refusals import settle_refusals
 from collector.store.statements import delete_by_key, select_among, write
 from collector.store.stitch_jobs import Job, Kind
 from collector.store.transaction_sums import ROWS_PER_SLICE, renew, sum_slice
@@ -83,6 +84,7 @@ class Stitcher:
                 new = _sliced_keys(connection, now_ns)
             joins = stitch_jobs.take(connection, Kind.CONSUMERS, now_ns, JOINS_PER_PASS)
         relinked = join(connection, new, joins, now_ns, self._hot_keys) if new or joins else set()
+        settle_refusals(connection, {row.key for row in new})
         again = _spread(connection, now_ns) if jobs else set()
         placed = placement.place(connection, traces, relinked | again, most=TRACES_PER_PASS)
         stitch_jobs.ask(connection, placement.later(placed.spread, now_ns))

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from collector.store import alert_tables, channel_tables  # parts of the one metadata
 from collector.store.issue_tables import issue_changes, issue_history, issue_states
 from collector.store.lease import leases
+from collector.store.refusal_tables import refused_events
 from collector.store.rollup_tables import (
     age_stats,
     edge_durations,
@@ -72,6 +73,7 @@ __all__ = [
     "log_pieces",
     "memberships",
     "metadata",
+    "refused_events",
     "reports",
     "resources",
     "secret_keys",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, Table, insert, select, text
 
-from collector.domain.facts import LogPiece, PieceKind, Report, ReportKind, ReportStatus, Tag
+from collector.domain.facts import LogPiece, PieceKind, Refusal, Report, ReportKind, ReportStatus, Tag
 from collector.store import tables
 from collector.store.lease import Lease
 from collector.store.partitions import make_ahead, partitions
@@ -107,11 +107,13 @@ def test_everything_old_goes(database: Engine) -> None:
         )
         for request_id in ("request-1", "nobody's")
     ]
+    first.refusals = [Refusal(1, row.started_ns, row.trace_id, None, "Rate Exceeded.", row.started_ns // 1_000_000)]
     store(database, first, aged(2, 59, consumes="a message"))
     before = counts(database)
     for table in (
         *("exports", "invocations", "calls", "invocation_tags", "issue_occurrences", "links", "link_keys"),
         *("log_pieces", "waiting_reports", "reports", "memberships", "functions", "resources", "issues"),
+        "refused_events",
     ):
         assert before[table], table
 

@@ -29,6 +29,7 @@ from tests.sharded_sql import refusals
 # Small, or locked by several columns at once, or of people's own making: docs/scale.md says so.
 LOCAL = {
     *("unfinished", "reports", "waiting_reports", "log_pieces", "invocation_tags", "stitch_queue", "leases"),
+    "refused_events",
     *("links", "memberships", "transactions", "flow_stats"),
     *("issues", "issue_occurrences", "issue_stats", "issue_states", "issue_history", "issue_changes"),
 }
