@@ -82,11 +82,13 @@ def details_of(
     found: dict[int, Details] = {}
     counted = count_since(connection, catalog, pairs, now_s=now_s, now_ms=now_ms)
     issues: dict[int, IssueText] = {}
-    lately = Windows(connection, catalog, last_s=now_s, now_ms=now_ms)
+    lately: dict[int, Windows] = {}  # by the moment that the value is of
     for number, (plan, record) in enumerate(pairs):
         start_s = max(record.since_s - plan.rule.window_s, now_s - LOOKED_BACK_S)
         asked = _Asked(connection, plan, record, _functions(catalog, plan, record), start_s, now_s)
-        sums = lately.functions(plan.rule.window_s, plan.rule.scope.execution_tags)
+        if record.last_s not in lately:
+            lately[record.last_s] = Windows(connection, catalog, last_s=record.last_s, now_ms=now_ms)
+        sums = lately[record.last_s].functions(plan.rule.window_s, plan.rule.scope.execution_tags)
         few = number < MOST_SAMPLES
         issue = _issue(asked, issues) if few else None
         among = [sums.get(id, NOTHING) for id in asked.ids]

@@ -89,7 +89,7 @@ class Settlement:
             if plan is None:
                 if not record.is_over:
                     self._resolve(record, BY_RULE)
-            elif not record.is_over and record.issue_id is not None and record.last_s <= over.get(record.issue_id, -1):
+            elif not record.is_over and record.issue_id in over:
                 self._resolve(record, BY_ISSUE)
             elif plan.rule.id in self.seen_s and settle(plan, record, self.seen_s[plan.rule.id], now_ms=self.now_ms):
                 self._note(record, "resolved" if record.is_over else "opened")
@@ -97,17 +97,19 @@ class Settlement:
                     reopened.add(record.id)
         return reopened
 
-    def _issues_over(self, connection: Connection, records: Sequence[Record]) -> dict[int, int]:
-        """Of the issues that alerts are open about: up to when what happened does not matter any more, because somebody
-        resolved or muted the issue then."""
+    def _issues_over(self, connection: Connection, records: Sequence[Record]) -> set[int]:
+        """Of the issues that alerts are open about those that somebody resolved, without their having come back since,
+        or muted."""
         ids = {record.issue_id for record in records if record.issue_id is not None and not record.is_over}
+        statement = "SELECT issue_id, since_ms FROM issue_changes WHERE issue_id IN ??"
+        came_back = {(id, since_ms) for id, since_ms in select_among(connection, statement, "??", ids)}
         statement = "SELECT issue_id, status, since_ms, until_ms FROM issue_states WHERE issue_id IN ??"
-        found = {}
+        found = set()
         for id, status, since_ms, until_ms in select_among(connection, statement, "??", ids):
-            if status == Decision.RESOLVED:
-                found[id] = since_ms // 1000 + 60
-            elif status == Decision.MUTED and (until_ms is None or until_ms > self.now_ms):
-                found[id] = 2**62
+            resolved = status == Decision.RESOLVED and (id, since_ms) not in came_back
+            muted = status == Decision.MUTED and (until_ms is None or until_ms > self.now_ms)
+            if resolved or muted:
+                found.add(id)
         return found
 
     def _resolve(self, record: Record, by: str) -> None:
