@@ -16,7 +16,7 @@ from collector.alerts.values import ages, board, issue_board, together
 from collector.alerts.windows import Windows
 
 LONGEST_S = 1.0  # of work; a page waits for it
-_PART_S = 24 * 3_600
+_PART_S = 12 * 3_600
 
 
 @dataclass(frozen=True, slots=True)

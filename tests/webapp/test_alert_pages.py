@@ -481,3 +481,21 @@ def test_rules_as_a_file(client: FlaskClient, engine: Engine, world: World) -> N
         assert said in answer.text
         assert "<img" not in answer.text
     assert set(stored_rules(engine)) == {"rule", "other"}
+
+
+def test_many_alerts_at_once(client: FlaskClient, engine: Engine, world: World) -> None:
+    """The page has room for fifty of them; one click acknowledges all."""
+    rounds = world.begin(rule())
+    for number in range(60):
+        world.invoke(700, name=f"function-{number}", result=Result.ERROR)
+    world.run(rounds, 705)
+    page = client.get("/alerts").text
+    assert page.count("<article") == 50
+    assert "Acknowledge all 60" in page
+    assert ">10 more</a>" in page
+    ids = [format_id(alert.id) for alert in alerts_of(engine)]
+    assert all(f'name="alert" value="{id}"' in page for id in ids)
+    assert send_form(client, "/alerts", alert=ids, action="acknowledge").status_code == 303
+    assert {alert.state for alert in alerts_of(engine)} == {"acknowledged"}
+    oldest = client.get("/alerts/history?state=acknowledged")
+    assert "Older alerts" in oldest.text

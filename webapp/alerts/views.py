@@ -60,15 +60,17 @@ def index() -> str:
     with connect() as connection:
         page = list_alerts(connection, state="active")
         groups = _grouped(page.alerts)
-        shown = [alert.id for group in groups for alert in group][:MOST]
-        situation = situations(connection, shown, now_ms=g.now_ms)
+        shown = _first(groups, MOST)
+        situation = situations(connection, [alert.id for group in shown for alert in group], now_ms=g.now_ms)
         rules = read_rules(connection)
         channels = list_channels(connection)
         dead = count_dead(connection, g.now_ms - DAY_MS)
         latest = list_alerts(connection, state="resolved", most=5).alerts
     return render_template(
         "alerts/index.html",
-        groups=groups,
+        groups=shown,
+        unacknowledged=groups.open,
+        left_out=sum(map(len, groups)) - sum(map(len, shown)),
         situation=situation,
         rules=rules,
         channels=channels,
@@ -205,6 +207,13 @@ def _grouped(alerts: Sequence[Alert]) -> Groups:
         else:
             groups.open.append(alert)
     return groups
+
+
+def _first(groups: Groups, most: int) -> Groups:
+    """As many of them as a page has room for."""
+    opened = groups.open[:most]
+    acknowledged = groups.acknowledged[: most - len(opened)]
+    return Groups(opened, acknowledged, groups.snoozed[: most - len(opened) - len(acknowledged)])
 
 
 def _against(alert: Alert, rules: Mapping[str, StoredRule], *, worst: bool = False) -> str:

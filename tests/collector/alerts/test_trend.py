@@ -85,7 +85,7 @@ def test_a_long_trend_ends_when_it_has_taken_long_enough(world: World) -> None:
             monotonic=lambda: next(clock),
         )
     assert isinstance(found, Trend)
-    assert (found.points[0][0], found.points[-1][0]) == (DAY_S + 3_600, DAY_S + 86_400)
+    assert (found.points[0][0], found.points[-1][0]) == (DAY_S + 12 * 3_600 + 3_600, DAY_S + 86_400)
 
 
 def test_a_situation_says_what_a_message_says(world: World) -> None:
