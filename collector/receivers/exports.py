@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from collector.domain.errors import MalformedExport
@@ -51,15 +50,16 @@ class Exports:
         self._counters = counters
         self._prices = prices
         self._now_ms = now_ms
-        self._large = threading.Lock()
+        # Python runs one thread at a time anyway, and 200 that fought for their turn in the midst of parsing took 1,800 µs
+        # of CPU for each export, all told, against 1,000 when they wait for a lock. Large bodies, each of which takes
+        # many times its size for a moment, have a lock of their own: small ones do not wait for them.
+        self._small, self._large = threading.Lock(), threading.Lock()
 
     def take(self, signal: Signal, body: bytes, *, json: bool = False) -> Intake:
         """Returns once what the request holds is stored, and tells what of it was not. Raises Refusal."""
         if signal == Signal.METRICS:
             return self._count(body, json=json)
-        # Parsing takes many times the body's size for a moment. Large ones do so one after the other, which costs no
-        # time: Python runs one thread at a time anyway.
-        with self._large if len(body) > _LARGE else nullcontext():
+        with self._lock(body):
             intake = self._read(signal, body, json=json)
         if intake.facts.export.items:
             self.submit(intake.facts)
@@ -68,9 +68,12 @@ class Exports:
         )
         return intake
 
+    def _lock(self, body: bytes) -> threading.Lock:
+        return self._large if len(body) > _LARGE else self._small
+
     def _count(self, body: bytes, *, json: bool) -> Intake:
         """Of metrics, none of which is kept."""
-        with self._large if len(body) > _LARGE else nullcontext():
+        with self._lock(body):
             points = count_points_of_json(body) if json else count_points(body)
         self._counters.took(Signal.METRICS, stored=0, rejected=points)
         nothing = Facts(Export(b"", Signal.METRICS, 0, self._now_ms(), b""))
