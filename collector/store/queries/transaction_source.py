@@ -160,9 +160,10 @@ def _calls(connection: Connection, source: Source) -> dict[SpanId, Row[*tuple[An
     """By start, as the key of the table begins with it: asking for pairs makes PostgreSQL plan for seconds."""
     starts = {span.started_ns for span in source.spans.values() if span.kind in {CLIENT, PRODUCER}}
     return {
-        (row.trace_id, span_bytes(row.span_id)): row
+        id: row
         for some in chunks(starts)
         for row in connection.execute(_CALLS, {"starts": some})
+        if (id := (row.trace_id, span_bytes(row.span_id))) in source.spans  # others may have begun in the same moment
     }
 
 
