@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
@@ -64,6 +66,42 @@ def test_a_transaction_shows_its_parts(priced: FlaskClient) -> None:
 def test_a_span_shows_its_cost(priced: FlaskClient, span: int, expected: str) -> None:
     panel = priced.get(f"/transactions/{trace_hex(1)}/spans/{span:016x}").text
     assert expected in words(panel)
+
+
+def tried(number: int, at: int, *, error: str = "no disk", request: str = "again") -> bytes:
+    """An attempt of one request, of half a GB-second and with a PUT: $0.00001353."""
+    frames = 'Traceback (most recent call last):\n  File "/var/task/app.py", line 1, in handler\nOSError: no disk\n'
+    run = otlp.invocation(
+        id=number * 16,
+        trace=number,
+        start=at,
+        duration=1_000 * MS,
+        request=request,
+        error=error,
+        events=[otlp.exception("OSError", error, frames)],
+    )
+    put = otlp.call("S3.PutObject", id=number * 16 + 1, trace=number, parent=number * 16, name="b", start=at + MS)
+    return otlp.export(spans=[run, put])
+
+
+def test_what_retries_cost(client: FlaskClient, engine: Engine) -> None:
+    """On the page of the issue and of the transaction, which all attempts are of."""
+    traffic = Traffic(engine)
+    traffic.send(tried(1, 0))
+    traffic.send(tried(9, 0, request="another"))
+    (issue,) = set(re.findall(r"/issues/[0-9a-f]{16}", client.get("/issues", query_string=DAY).text))
+    assert "retr" not in words(client.get(issue, query_string=DAY).text)
+    assert "of it" not in words(client.get(f"/transactions/{trace_hex(1)}").text)
+
+    traffic.send(tried(2, 60_000 * MS))
+    assert "Cost $0.0000 4060 $0.0000 4060 in all of it, 1 retry: $0.0000 1353" in words(
+        client.get(issue, query_string=DAY).text
+    )
+    traffic.send(tried(3, 180_000 * MS))
+    assert "of it, 2 retries: $0.0000 2707" in words(client.get(issue, query_string=DAY).text)
+    assert "Cost ≈ $0.0000 4060 of it, 2 retries: $0.0000 2707" in words(
+        client.get(f"/transactions/{trace_hex(1)}").text
+    )
 
 
 def test_a_function_shows_its_parts(priced: FlaskClient) -> None:

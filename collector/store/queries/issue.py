@@ -14,6 +14,7 @@ from collector.store.queries.common import FunctionRef, Point, TimeRange
 from collector.store.queries.issue_samples import Samples, read_samples
 from collector.store.queries.issues import status_column
 from collector.store.queries.lookups import FUNCTION_COLUMNS, storable
+from collector.store.queries.retries import Retries, retries_of_issue
 from collector.store.queries.windows import chart_buckets, grouped, nanoseconds, rollup, slices, total
 from collector.store.tables import (
     function_stats,
@@ -73,6 +74,7 @@ class IssueDetail:
     cost_pd: int | None  # what the invocations with it cost within the window
     occurrences_ever: int
     cost_ever_pd: int | None
+    retries: Retries  # among the invocations with it, within the window
     bucket_s: int
     trend: tuple[Point, ...]  # occurrences
     tags: tuple[TagCounts, ...]  # of the window's newest occurrences
@@ -139,6 +141,7 @@ def get_issue(connection: Connection, id: int, window: TimeRange, *, now_ms: int
         cost_pd=sum(bar.cost_pd for bar in bars) if priced else None,
         occurrences_ever=ever[0],
         cost_ever_pd=ever[1] if priced else None,
+        retries=retries_of_issue(connection, id, function.id, window),
         bucket_s=buckets.width_s,
         trend=buckets.points({bar.bar: bar.occurrences for bar in bars}),
         tags=tags,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 from collector.domain.facts import Capacity, Initialization, Result
 from collector.store.queries.costs import parts_of
 from collector.store.queries.lookups import labels, read_services, unknown_function
+from collector.store.queries.retries import retries_among
 from collector.store.queries.transaction_expired import add_expired, count_gone
 from collector.store.queries.transaction_logged import add_logged
 from collector.store.queries.transaction_logs import build_logs
@@ -97,6 +98,7 @@ def get_transaction(
         left_out=left_out,
         beside=beside(connection, scope),
         costs=parts_of(source.invocations.values(), source.calls.values(), source.functions, source.resources),
+        retries=retries_among(source.invocations.values()),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from collector.domain.facts import Capacity, Initialization, Result
 from collector.store.queries.common import FunctionRef, IssueLabel, ResourceRef, ServiceCount
 from collector.store.queries.costs import CostPart
+from collector.store.queries.retries import Retries
 from collector.store.queries.transaction_scope import Beside
 
 
@@ -139,5 +140,6 @@ class TransactionDetail:
     calls_cost_pd: int = 0  # of those of its invocations' calls that have a price
     unpriced_calls: int = 0
     costs: tuple[CostPart, ...] = ()  # of those of its spans that are read
+    retries: Retries | None = None  # among those of its invocations that are read
     left_out: int = 0  # invocations after those that are read, of a transaction of very many
     beside: Beside = field(default_factory=Beside)

@@ -19,6 +19,7 @@ from collector.store.queries.costs import (
 )
 from collector.store.queries.function import get_function, list_invocations
 from collector.store.queries.functions import list_functions
+from collector.store.queries.retries import Retries, retries_of_issue
 from collector.store.queries.system_map import get_system_map
 from collector.store.queries.transaction import get_transaction
 from collector.store.queries.transactions import list_transactions
@@ -132,6 +133,26 @@ def test_an_issue_costs_each_attempt_that_failed_with_it(database: Engine) -> No
         assert cost_of_issue(connection, issue_id, last) == IssueCost(1, None, 6_100, 1)
         assert cost_of_issue(connection, 7) == IssueCost(0, None, 0, 0)
         assert cost_of_issue(connection, 2**70) == IssueCost(0, None, 0, 0)
+
+
+def test_the_first_run_of_a_request_is_no_retry(database: Engine) -> None:
+    """It may have failed otherwise, or be outside of the window. Another function's request is another one."""
+    first = lived(1, result=Result.TIMEOUT)
+    again = [lived(number, result=Result.ERROR, at=number * 60_000, cost_pd=number * 1_000) for number in (2, 3)]
+    other = lived(4, result=Result.ERROR, at=240_000)
+    foreign = facts(invocation(5, name="other", start_ms=-60_000), body=b"foreign")
+    for given in (first, *again, foreign):
+        given.invocations = [given.invocations[0]._replace(request_id="request-1")]
+    other.invocations = [other.invocations[0]._replace(request_id=None)]
+    store(database, first, *again, other, foreign)
+    stitch(database)
+    issue_id = hash63("issue", str(Result.ERROR))
+    with database.connect() as connection:
+        found = retries_of_issue(connection, issue_id, function().id, DAY)
+        late = TimeRange(START_NS // 1_000_000 + 180_000, DAY.end_ms)
+        assert retries_of_issue(connection, issue_id, function().id, late).count == 1
+        assert retries_of_issue(connection, issue_id, function().id, BEFORE) == Retries(0, 0, 0)
+    assert (found.count, found.cost_pd) == (2, 2_000 + 3_000 + 2 * 6_100)
 
 
 def tagged(given: Facts, **tags: str) -> Facts:

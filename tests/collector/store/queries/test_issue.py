@@ -174,4 +174,4 @@ def test_the_number_of_statements_is_bounded(store: Store, page: Connection, sta
     found = get_issue(page, id, WINDOW, now_ms=NOW_MS)
     assert found is not None
     assert len(found.samples.rows) == 10
-    assert len(statements) <= 12 + 2 * 10
+    assert len(statements) <= 14 + 2 * 10
