@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
@@ -77,6 +77,7 @@ class _Past:
     scope: frozenset[int]
     end_s: int
     now_ms: int
+    troubled: dict[int, set[int]] = field(default_factory=dict)  # by hour the functions that had any
 
     def hits(self, first_s: int, last_s: int) -> list[Hit]:
         """Hits at the moments after `first_s` up to `last_s`."""
@@ -107,26 +108,33 @@ class _Past:
         about_issues = kind in (ConditionKind.TIMEOUTS, ConditionKind.OUT_OF_MEMORY) or rule.grouping is Grouping.ISSUE
         if not about_sums and not about_issues:
             return scope, None
-        sums = Windows(self.connection, self.catalog, last_s=last_s, now_ms=self.now_ms)
-        hours, ids = set(), set()
-        kinds, types = _TYPED.get(kind, (None, frozenset()))
+        hours: set[int] = set()
+        ids: set[int] = set()
         for hour in _hours(first_s - self.plan.reach_s, last_s):
-            if about_issues:
-                counts = sums.issue_hour(hour)
-                facts = sums.issue_facts(counts)
-                found = {
-                    facts[id].function_id
-                    for id in counts
-                    if id in facts and (kinds is None or facts[id].kind in kinds or facts[id].type in types)
-                }
-            else:
-                found = {id for id, values in sums.hour(hour).items() if values[ERRORS] > 0}
+            if hour not in self.troubled:
+                self.troubled[hour] = self._issues_of(hour) if about_issues else self._failed_in(hour)
+            found = self.troubled[hour]
             if not found.isdisjoint(scope):
                 hours.add(hour)
                 ids |= found
         if rule.grouping is Grouping.TOGETHER:
             return (scope if hours else frozenset()), hours
         return scope & ids, hours
+
+    def _failed_in(self, hour: int) -> set[int]:
+        sums = Windows(self.connection, self.catalog, last_s=hour, now_ms=self.now_ms)
+        return {id for id, values in sums.hour(hour).items() if values[ERRORS] > 0}
+
+    def _issues_of(self, hour: int) -> set[int]:
+        kinds, types = _TYPED.get(self.plan.rule.condition.kind, (None, frozenset()))
+        sums = Windows(self.connection, self.catalog, last_s=hour, now_ms=self.now_ms)
+        counts = sums.issue_hour(hour)
+        facts = sums.issue_facts(counts)
+        return {
+            facts[id].function_id
+            for id in counts
+            if id in facts and (kinds is None or facts[id].kind in kinds or facts[id].type in types)
+        }
 
     def _changed(self, first_s: int, last_s: int) -> list[Hit]:
         """When issues came or came back."""
@@ -171,6 +179,7 @@ class _Past:
 
     def fired(self, hits: list[Hit]) -> list[Fired]:
         """The alerts that they would have made, newest first."""
+        seen_s = self.end_s - self.plan.lag_s
         subjects = subjects_of(self.connection, self.catalog, {hit.key for hit in hits})
         records: dict[str, list[Record]] = {}
         by_key: dict[str, list[Hit]] = {}
@@ -186,7 +195,7 @@ class _Past:
             Fired(
                 subject=subject_of(record, self.catalog),
                 since_s=record.since_s,
-                until_s=record.last_s if self.end_s - record.last_s >= self.plan.gap_s else None,
+                until_s=record.last_s if seen_s - record.last_s >= self.plan.gap_s else None,
                 peak=record.peak,
                 threshold=self.plan.threshold,
             )
