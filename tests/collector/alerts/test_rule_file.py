@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 
@@ -173,3 +175,15 @@ def test_a_difference_is_shown_and_nothing_else_changes() -> None:
     assert "-    above: 5%" in found.text
     assert "+    above: 7%" in found.text
     assert "new-issue" not in found.text
+
+
+def test_the_example_of_the_documentation_is_one() -> None:
+    """What docs/alerts.md shows can be applied, and its list of conditions is whole."""
+    page = Path(__file__).parents[3].joinpath("docs", "alerts.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    assert [rule.id for rule in read_file(example).rules] == ["checkout-errors", "silent-nightly", "availability"]
+    assert len(read_file(example).mutes) == 2
+    for kind, about in KINDS.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{kind}` |")]
+        assert all(f"`{option}`" in row for option in about.takes)
+        assert all(str(grouping) in row for grouping in about.groupings)
