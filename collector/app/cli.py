@@ -50,10 +50,12 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
         settings = settings_of(host=host, port=port, database_url=database_url)
         log = log_to_stderr(settings)
         # The server's packages take a second to import, which the other commands need not wait for.
+        from collector.app.memory import look_for_garbage_rarely  # noqa: PLC0415
         from collector.app.process import running, stop_signals  # noqa: PLC0415
 
         stopped = stop_signals()
         with running(settings) as process:
+            look_for_garbage_rarely()
             grpc = f", for OTLP/gRPC on port {process.grpc_port}," if process.grpc_port is not None else ""
             click.echo(f"Clew {_version()} listens on {process.url}{grpc} and stores in {process.database}")
             if process.first_token is not None:

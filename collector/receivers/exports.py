@@ -50,8 +50,8 @@ class Exports:
         self._counters = counters
         self._prices = prices
         self._now_ms = now_ms
-        # Python runs one thread at a time anyway, and 200 that fought for their turn in the midst of parsing took 1,800 µs
-        # of CPU for each export, all told, against 1,000 when they wait for a lock. Large bodies, each of which takes
+        # Python runs one thread at a time anyway. 200 that fought for their turn in the midst of parsing took 1,800 µs
+        # of CPU for each export, all told; they take 1,000 when they wait for a lock. Large bodies, each of which takes
         # many times its size for a moment, have a lock of their own: small ones do not wait for them.
         self._small, self._large = threading.Lock(), threading.Lock()
 
