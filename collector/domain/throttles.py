@@ -31,7 +31,7 @@ _MOST_OF_RESPONSE = 4_096
 FAILURES = "clew.trigger.failures"
 _MOST_FAILURES = 100
 _MOST_OF_FAILURE = 8_192
-_EVENT = "asynchronous event"
+_EVENT = "an asynchronous event"
 # Where the reserved concurrency is 0, Lambda tries no event: a dead letter has no status then, only these words.
 _NOT_TRIED = "Function not invoked"
 # A queue keeps messages for two weeks. What claims to be older or to come from the future is as old as its reader.

@@ -94,7 +94,7 @@ def test_a_destination_names_the_function_that_never_ran(database: Engine) -> No
     for number in (9, 10, 9):
         send(database, reader(AGED, number=number))
 
-    assert throttled(database) == [("thumb", "EventAgeExceeded", "asynchronous event", 1, 1)]
+    assert throttled(database) == [("thumb", "EventAgeExceeded", "an asynchronous event", 1, 1)]
     when = rows(database, tables.issue_occurrences, "started_ns")
     assert when == [(GIVEN_UP_MS * MS,)]
     names = {row[0] for row in rows(database, tables.functions, "name")}
@@ -109,7 +109,7 @@ def test_a_dead_letter_is_of_the_function_that_somebody_invoked(database: Engine
     send(database, *(given[index] for index in order))
     send(database, *given)
 
-    assert throttled(database) == [("thumb", "Rate Exceeded.", "asynchronous event", 1, 1)]
+    assert throttled(database) == [("thumb", "Rate Exceeded.", "an asynchronous event", 1, 1)]
     # And all are one transaction: what was never run is no gap in it.
     assert {row[0] for row in rows(database, tables.memberships, "transaction_id")} == {(1).to_bytes(16, "big")}
 
@@ -120,7 +120,7 @@ def test_a_try_that_ran_tells_the_function_too(database: Engine, order: int) -> 
     given = list(itertools.permutations([ran(), reader(LETTER), ran(6)]))[order]
     send(database, *given)
 
-    assert throttled(database) == [("thumb", "Rate Exceeded.", "asynchronous event", 1, 1)]
+    assert throttled(database) == [("thumb", "Rate Exceeded.", "an asynchronous event", 1, 1)]
 
 
 @pytest.mark.parametrize("order", range(6))
