@@ -28,8 +28,8 @@ def look_for_garbage_rarely() -> None:
     """Of a process that has made all that it keeps: what is there is not looked through again, new objects
     less often.
 
-    It took 6 to 7 % of the CPU under load. Exports are freed without it: what refers to itself among them is taken apart
-    (collector.domain.span_facts.release).
+    It took 6 to 7 % of the CPU under load. Exports are freed without it: what refers to itself among them is taken
+    apart (collector.domain.span_facts.release).
     """
     gc.freeze()
     gc.set_threshold(_MADE_BETWEEN_LOOKS)
