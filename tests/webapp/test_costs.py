@@ -94,7 +94,7 @@ def test_what_retries_cost(client: FlaskClient, engine: Engine) -> None:
     assert "of it" not in words(client.get(f"/transactions/{trace_hex(1)}").text)
 
     traffic.send(tried(2, 60_000 * MS))
-    assert "Cost $0.0000 4060 $0.0000 4060 in all of it, 1 retry: $0.0000 1353" in words(
+    assert "Cost $0.0000 4060 of it, 1 retry: $0.0000 1353 ; $0.0000 4060 in all" in words(
         client.get(issue, query_string=DAY).text
     )
     traffic.send(tried(3, 180_000 * MS))
