@@ -214,3 +214,22 @@ def test_the_functions_own_hook_for_threads_is_called(trace: Any, monkeypatch: p
     trace(handler)({}, None)
 
     assert [type(error) for error in seen] == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "known"), [([2990], [3000]), ([1400], [None]), ([1400, 2995, 1400], [None, 3000, 3000])]
+)
+def test_the_timeout_is_told_once_it_is_known(
+    sink: Sink, trace: Any, left_ms: list[int], known: list[int | None]
+) -> None:
+    """Lambda never tells it. An invocation that begins with another INIT has less time than the function has."""
+    traced = trace(lambda _event, _context: None)
+    for left in left_ms:
+
+        class Late(Context):
+            def get_remaining_time_in_millis(self, left: int = left) -> int:
+                return left
+
+        traced({}, Late())
+
+    assert [attributes(span).get("clew.lambda.timeout") for span in sink.spans()] == known

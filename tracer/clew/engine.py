@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from clew.sampling import Sampling
     from clew.settings import Settings
 
+# What is gone of an invocation's time when its handler is called, in seconds: milliseconds, on a busy machine more.
+_LATE = 0.25
 # Room for the mark of a cut within OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT.
 _MARK_ROOM = 32
 
@@ -159,9 +161,14 @@ class Engine:
             return invocation
         return self._active[-1] if self._active else None
 
-    def timeout_ms(self, remaining: float) -> int:
-        """The function's timeout, from the most time that an invocation ever had left: whole seconds, rounded up."""
-        self._timeout_ms = max(self._timeout_ms, math.ceil(remaining) * 1000)
+    def timeout_ms(self, remaining: float = 0.0) -> int:
+        """The function's timeout, from the most time that an invocation ever had left: whole seconds, rounded up.
+
+        0 while that is not known: what a second INIT takes of an invocation is gone from its time before it begins.
+        """
+        whole = math.ceil(remaining)
+        if whole - remaining <= _LATE:
+            self._timeout_ms = max(self._timeout_ms, whole * 1000)
         return self._timeout_ms
 
     def _after_fork(self) -> None:

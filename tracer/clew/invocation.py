@@ -121,8 +121,8 @@ class Invocation:
             attributes["clew.lambda.initialization_type"] = start.initialization_type
         if start.init_duration is not None:
             attributes["clew.lambda.init_duration"] = start.init_duration
-        if self._remaining is not None:
-            attributes["clew.lambda.timeout"] = self._engine.timeout_ms(self._remaining)
+        if self._remaining is not None and (timeout := self._engine.timeout_ms(self._remaining)):
+            attributes["clew.lambda.timeout"] = timeout
         with Guard("reading the event"):
             attributes.update(http_attributes(event, trigger))
             size = batch_size(event, trigger.type)

@@ -112,9 +112,10 @@ class Watch:
             attributes["clew.lambda.deadline"] = int(self._deadline * 1e9)
             attributes.update(self._invocation.so_far(failed=expired))
             if expired:
-                timeout = self._engine.timeout_ms(0) / 1000
+                timeout = self._engine.timeout_ms() / 1000
+                after = f" after {timeout:.2f} seconds" if timeout else ""
                 attributes["error.type"] = "Sandbox.Timedout"
-                status = Status(StatusCode.ERROR, f"Task timed out after {timeout:.2f} seconds")
+                status = Status(StatusCode.ERROR, f"Task timed out{after}")
         return ReadableSpan(
             name=span.name,
             context=span.context,
