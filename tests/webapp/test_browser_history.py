@@ -10,7 +10,7 @@ from tests.webapp.traffic import FIRST
 
 LISTS = {
     "/transactions": "outcome",
-    "/issues": "type",
+    "/issues": "kind",
     "/map": "failing",
     "function": "cold",
 }
