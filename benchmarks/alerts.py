@@ -180,7 +180,7 @@ def measure(engine: Engine, reading: Engine, options: argparse.Namespace) -> Non
             save_rule(connection, rule, origin="file", now_ms=0)
         connection.execute(update(alert_position).values(blind_until_s=0))
     ids = [hash63("function", str(number)) for number in range(options.functions)]
-    whole, between = [], []
+    whole, late_ones, between = [], [], []
     for number in range(options.rounds + 1):
         with engine.begin() as connection:
             add(connection, ids, 60, clock.now_s // 60 * 60)
@@ -188,14 +188,17 @@ def measure(engine: Engine, reading: Engine, options: argparse.Namespace) -> Non
             write(connection, late_minutes, late)
         clock.now_s += 60
         spent = _spent(rounds)
+        looked_back = _spent(rounds)
         clock.now_s += 10
         little = _spent(rounds)
         clock.now_s -= 10
         if number:  # the first reads and plans all rules
             whole.append(spent)
+            late_ones.append(looked_back)
             between.append(little)
     print(f"{options.rules} rules over {options.functions} functions on {engine.dialect.name}; {len(told)} notices")
     print(f"a whole round, once a minute: {spread(whole)} ms of CPU")
+    print(f"then for 20 late minutes:     {spread(late_ones)} ms of CPU")
     print(f"a round between them:         {spread(between)} ms of CPU")
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB at most")
 

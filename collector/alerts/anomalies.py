@@ -45,6 +45,18 @@ def _metric(
     windows: Windows, condition: Condition, ids: Collection[int], hour_s: int | None
 ) -> tuple[float, int] | None:
     """In the hour that began then, or (None) in the last hour."""
+    if hour_s is None or len(ids) == 1:
+        return _measure(windows, condition, ids, hour_s)
+    key = ("metric", condition.metric, condition.percentile, ids, hour_s)
+    if key not in windows.lasting:
+        windows.lasting[key] = _measure(windows, condition, ids, hour_s)
+    found: tuple[float, int] | None = windows.lasting[key]
+    return found
+
+
+def _measure(
+    windows: Windows, condition: Condition, ids: Collection[int], hour_s: int | None
+) -> tuple[float, int] | None:
     if condition.metric is Metric.DURATION:
         counts = windows.histograms(anomaly.HOUR_S) if hour_s is None else windows.histogram_hour(hour_s)
         some = [pair for id in ids if id in counts for pair in counts[id].items() if pair[1] > 0]

@@ -88,6 +88,7 @@ class _Look:
     changes: Sequence[IssueChange]
     through_s: int  # whole minutes up to here are looked at
     hits: dict[str, list[Hit]]
+    done_late: list[tuple[int, int, int]]  # of `late`, what was looked at
     whole: bool  # a minute has ended since the last round, or something was late
 
     @property
@@ -121,6 +122,7 @@ class Rounds:
         self._planner = Planner()
         self._plans: dict[str, tuple[Rule, int, Plan]] = {}
         self._catalog = Catalog()
+        self._late_waits = False
         self._kept = Kept()
         self._keeping = Kept()  # what becomes of it if the round is done
 
@@ -141,7 +143,7 @@ class Rounds:
                 return Outcome(done=False)
             notices = self._settle(connection, look)
         self._kept = self._keeping
-        behind = look.through_s < now_ms // 60_000 * MINUTE_S or len(look.late) == MOST_LATE
+        behind = look.through_s < now_ms // 60_000 * MINUTE_S or self._late_waits or len(look.late) == MOST_LATE
         return Outcome(behind=behind, notices=notices)
 
     def _begin(self, connection: Connection, now_ms: int) -> None:
@@ -179,10 +181,14 @@ class Rounds:
             through_s=through_s,
             hits={},
             whole=through_s > position.evaluated_s or bool(late),
+            done_late=[],
         )
         self._catalog.refresh(connection)
         self._look_at_moments(connection, look, kept or Kept())
-        self._look_at_late(connection, look)
+        # Each by itself is short; one after the other they would keep what waits for the processor waiting.
+        self._late_waits = look.through_s > position.evaluated_s and bool(late) and not self._late_waits
+        if not self._late_waits:
+            self._look_at_late(connection, look)
         self._look_at_changes(connection, look)
         return look
 
@@ -230,6 +236,7 @@ class Rounds:
     def _look_at_late(self, connection: Connection, look: _Look) -> None:
         """The functions whose minutes changed, at the moments whose windows hold these minutes; and everything
         together at the same moments where one of these functions belongs to it."""
+        look.done_late.extend(look.late)
         earliest = look.now_ms // 1000 - LATEST_S
         minutes = sorted({start_s for _, _, start_s in look.late if start_s >= earliest})
         if not minutes:
@@ -300,7 +307,7 @@ class Rounds:
             .where(alert_position.c.id == 0)
             .values(evaluated_s=look.through_s, blind_until_s=_blind_until(look), issue_cursor=cursor)
         )
-        delete_by_key(connection, late_minutes, look.late)
+        delete_by_key(connection, late_minutes, look.done_late)
         return notices
 
 
