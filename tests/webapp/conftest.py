@@ -11,8 +11,12 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser
 from sqlalchemy import Engine
 
+from collector.alerts.directory import Directory
+from collector.alerts.keyring import Keyring
+from collector.alerts.networks import Networks
 from collector.store.engine import open_engine
 from tests.browser import launch_chromium, serve
+from tests.collector.alerts.world import World
 from tests.databases import create_sqlite
 from tests.webapp.traffic import NOW_MS, fill
 from webapp import create_app
@@ -60,3 +64,18 @@ def chromium() -> Iterator[Browser]:
     """No longer than a module: while Playwright runs, no other test of this process can start an event loop."""
     with launch_chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def world(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(engine, engine, monkeypatch, now_s=600)
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    return Keyring(path=tmp_path / "clew.key")
+
+
+@pytest.fixture
+def directory(engine: Engine, world: World, keyring: Keyring) -> Directory:
+    return Directory(engine, keyring, Networks(), "http://127.0.0.1", now=lambda: world.clock() // 1_000_000)
