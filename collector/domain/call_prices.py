@@ -18,7 +18,9 @@ EVERYWHERE = "*"
 UNITS = "clew.call.units"
 CAPACITY = "aws.dynamodb.consumed_capacity"
 ATTRIBUTES = frozenset({UNITS, CAPACITY})
-MAX_UNITS = 10**9
+MAX_UNITS = 10**6  # of a call: what any service takes at once is less
+# Of a call: a dollar, which none comes near. Sums stay within 64 bits whatever senders say.
+_MOST_PD = 10**12
 # Partitions whose prices are their own, in China of another currency.
 _APART = ("cn-", "us-gov-", "us-iso", "eusc-")
 _MOST_KNOWN = 8_192
@@ -83,7 +85,7 @@ class CallPrices:
         if UNITS in attributes or CAPACITY in attributes:
             said = read_units(attributes)
             units = units if said is None else said
-        return None if units is None else rate.request_pd + round(units * rate.unit_pd)
+        return None if units is None else min(rate.request_pd + round(units * rate.unit_pd), _MOST_PD)
 
     def rate(self, target: Target, started_ns: int) -> Rate | None:
         key = (target.resource.id, target.operation, target.region)
@@ -143,7 +145,7 @@ def _consumed(value: Value) -> float | None:
         if isinstance(units, bool) or not isinstance(units, int | float) or not 0 <= units <= MAX_UNITS:
             return None
         total += units
-    return total if texts else None
+    return total if texts and total <= MAX_UNITS else None
 
 
 def _kind(target: Target) -> str:

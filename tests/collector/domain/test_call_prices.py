@@ -181,3 +181,14 @@ def test_many_resources_take_no_more_memory() -> None:
     for number in range(10_000):
         prices.rate(target("S3.GetObject", f"bucket-{number}"), START_NS)
     assert len(prices._known) <= 8_192
+
+
+@pytest.mark.parametrize("said", [{"units": 10**9}, {"consumed": ['{"CapacityUnits": 1000000}'] * 2}])
+def test_more_than_any_service_takes_is_not_believed(said: dict[str, object]) -> None:
+    """Then it is the least that such a call costs."""
+    assert cost("DynamoDB.PutItem", **said) == cost("DynamoDB.PutItem")  # type: ignore[arg-type]
+
+
+def test_no_call_costs_more_than_a_dollar() -> None:
+    """However dear the table makes it: sums of millions of them stay within 64 bits."""
+    assert cost("SES.SendEmail", units=10**6) == 10**12
