@@ -53,10 +53,10 @@ def test_a_row_is_a_link_elsewhere(chromium: Browser, filled_url: str, path: str
     """A click beside the words opens what the row is about."""
     with open_page(chromium) as page:
         open_list(page, filled_url, path)
-        row = page.locator("tbody tr").first
+        row = page.locator("tbody tr:has(.row-link)").first
         href = row.locator(".row-link").get_attribute("href")
         box = row.bounding_box()
         assert href is not None
         assert box is not None
-        page.mouse.click(box["x"] + 3, box["y"] + box["height"] - 3)
+        page.mouse.click(box["x"] + box["width"] - 3, box["y"] + box["height"] - 3)
         expect(page).to_have_url(re.compile(re.escape(href)))
