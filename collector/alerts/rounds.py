@@ -13,8 +13,9 @@ does that; two processes that should both believe to hold the lease exclude each
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,9 +24,10 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from collector.alerts import outbox
 from collector.alerts.catalog import Catalog
 from collector.alerts.evaluation import Hit, Plan, Planner, evaluate
+from collector.alerts.failing_rules import FailingRules
 from collector.alerts.model import ConditionKind, Grouping, MuteWindow, Rule
 from collector.alerts.mutes import Mutes
-from collector.alerts.rule_store import RuleCache, add_default_rules, read_mutes
+from collector.alerts.rule_store import MuteCache, RuleCache, StoredRule, add_default_rules
 from collector.alerts.settlement import Settlement, Tell
 from collector.alerts.windows import Kept, Windows
 from collector.store.alert_tables import alert_position, late_minutes
@@ -39,6 +41,7 @@ MINUTE_S = 60
 # took its time, is found by looking again so far back.
 AGAIN_S = SETTLED_S + 2 * MINUTE_S
 BLIND_S = 3 * MINUTE_S  # a longer pause between two rounds means that nothing may have been received either
+MOST_AHEAD_S = 2 * MINUTE_S  # from the start of the minute that is not over: by how much clocks may differ
 MOST_MOMENTS = 60  # of one round, so that it stays short after a long pause; the next follows at once
 MOST_LATE = 20_000  # minutes of functions
 _ISSUE_KINDS = frozenset({ConditionKind.NEW_ISSUE, ConditionKind.REGRESSED_ISSUE})
@@ -56,6 +59,8 @@ _URGENT = frozenset(
 )
 # Not looked at for late minutes: they look at a month, or so much of the past that the next look finds it anyway.
 _SLOW = frozenset({ConditionKind.FORECAST, ConditionKind.ANOMALY})
+
+logger = logging.getLogger(__name__)
 
 
 class Position(NamedTuple):
@@ -83,6 +88,7 @@ class _Look:
     now_ms: int
     plans: dict[str, Plan]
     stopped: dict[str, Rule]
+    left_out: frozenset[str]  # ids of rules that are not looked at in this round
     mutes: Sequence[MuteWindow]
     late: Sequence[tuple[int, int, int]]  # token, function, start_s
     changes: Sequence[IssueChange]
@@ -119,6 +125,8 @@ class Rounds:
         self._now = now
         self._tell = tell
         self._rules = RuleCache()
+        self._mutes = MuteCache()
+        self._failing = FailingRules()
         self._planner = Planner()
         self._plans: dict[str, tuple[Rule, int, Plan]] = {}
         self._catalog = Catalog()
@@ -127,12 +135,23 @@ class Rounds:
         self._keeping = Kept()  # what becomes of it if the round is done
 
     def run(self) -> Outcome:
-        """One round. Raises what the database raises; then nothing of it was done."""
+        """One round, without the rules that cannot be evaluated. Raises what the database raises; then nothing of it
+        was done."""
         now_ms = self._now() // 1_000_000
-        kept, self._kept = self._kept, Kept()  # lost unless all goes well
         with self._writing.begin() as connection:
             self._begin(connection, now_ms)
             number_changes(connection, now=self._now)
+        late_waits = self._late_waits
+        try:
+            return self._attempt(now_ms)
+        except Exception:
+            self._late_waits = late_waits
+            if not self._find_failing(now_ms):
+                raise
+        return self._attempt(now_ms)
+
+    def _attempt(self, now_ms: int) -> Outcome:
+        kept, self._kept = self._kept, Kept()  # lost unless all goes well
         with self._reading.connect() as connection:
             self._keeping = kept
             look = self._look(connection, now_ms, kept)
@@ -141,16 +160,53 @@ class Rounds:
                 return Outcome(done=False)
             if _position(connection, lock=True) != look.position:
                 return Outcome(done=False)
-            notices = self._settle(connection, look)
+            notices = self._settle(connection, look, self._tell)
         self._kept = self._keeping
         behind = look.through_s < now_ms // 60_000 * MINUTE_S or self._late_waits or len(look.late) == MOST_LATE
         return Outcome(behind=behind, notices=notices)
 
+    def _find_failing(self, now_ms: int) -> bool:
+        """Tries the rules one by one, and notes those that fail. Returns whether there are any. Raises where it is not
+        for a rule that a round fails."""
+        self._try(now_ms, None)
+        with self._reading.connect() as connection:
+            stored = self._rules.read(connection)
+        found = False
+        for one in stored.values():
+            if not one.rule.enabled or self._failing.has(one, now_ms=now_ms):
+                continue
+            try:
+                self._try(now_ms, one)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other rules go on
+                self._try(now_ms, None)  # the database is still there
+                self._failing.add(one, error, now_ms=now_ms)
+                found = True
+        return found
+
+    def _try(self, now_ms: int, only: StoredRule | None) -> None:
+        """A round of one rule, or of none, of which nothing stays."""
+        late_waits = self._late_waits
+        try:
+            with self._reading.connect() as connection:
+                look = self._look(connection, now_ms, Kept(), {only.rule.id} if only is not None else set())
+            with self._writing.connect() as connection, connection.begin() as transaction:
+                self._settle(connection, look, lambda *_, **__: None)
+                transaction.rollback()
+        finally:
+            self._late_waits = late_waits
+
     def _begin(self, connection: Connection, now_ms: int) -> None:
-        """Where there is no position yet it is now: what was before is nobody's concern."""
-        if _position(connection) is not None:
-            return
+        """Where there is no position yet it is now: what was before is nobody's concern. One that lies ahead is of a
+        clock that was wrong; to wait until the time comes there would be to miss what happens until then."""
         now_s = now_ms // 60_000 * MINUTE_S
+        known = _position(connection)
+        if known is not None:
+            ahead_s = known.evaluated_s - now_s
+            if ahead_s > MOST_AHEAD_S:
+                logger.warning("the clock was %d s ahead when rules were last evaluated; they go on from now", ahead_s)
+                connection.execute(update(alert_position).values(evaluated_s=now_s, blind_until_s=now_s))
+                self._kept = Kept()
+            return
         connection.execute(
             insert(alert_position).values(
                 id=0,
@@ -161,11 +217,19 @@ class Rounds:
         )
         add_default_rules(connection, now_ms=now_ms)
 
-    def _look(self, connection: Connection, now_ms: int, kept: Kept | None = None) -> _Look:
+    def _look(
+        self, connection: Connection, now_ms: int, kept: Kept | None = None, only: Collection[str] | None = None
+    ) -> _Look:
+        """`only`: ids of the rules to look at, instead of all that do not fail."""
         position = _position(connection)
         if position is None:
             raise RuntimeError("the position of the evaluation is gone")
         stored = self._rules.read(connection)
+        running = {id: one for id, one in stored.items() if one.rule.enabled}
+        if only is None:
+            left_out = frozenset(id for id, one in running.items() if self._failing.has(one, now_ms=now_ms))
+        else:
+            left_out = frozenset(running.keys() - only)
         now_s = now_ms // 60_000 * MINUTE_S
         oldest_first = select(late_minutes).order_by(late_minutes.c.token).limit(MOST_LATE)
         late = [(row.token, row.function_id, row.start_s) for row in connection.execute(oldest_first)]
@@ -173,9 +237,10 @@ class Rounds:
         look = _Look(
             position=position,
             now_ms=now_ms,
-            plans={id: self._plan(one.rule, one.updated_ms) for id, one in stored.items() if one.rule.enabled},
+            plans={id: self._plan(one.rule, one.updated_ms) for id, one in running.items() if id not in left_out},
             stopped={id: one.rule for id, one in stored.items() if not one.rule.enabled},
-            mutes=read_mutes(connection),
+            left_out=left_out,
+            mutes=self._mutes.read(connection),
             late=late,
             changes=issue_changes_since(connection, position.issue_cursor),
             through_s=through_s,
@@ -288,11 +353,12 @@ class Rounds:
                     t = min(change.seen_ms // 60_000 * MINUTE_S + MINUTE_S, look.open_s)
                     look.hits.setdefault(rule.id, []).append(Hit(t, f"issue:{change.issue_id}", 1, 1, strict=True))
 
-    def _settle(self, connection: Connection, look: _Look) -> int:
+    def _settle(self, connection: Connection, look: _Look, tell: Tell) -> int:
         caught_up = look.through_s >= look.now_ms // 60_000 * MINUTE_S
         settlement = Settlement(
             plans=look.plans,
             stopped=look.stopped,
+            left_out=look.left_out,
             hits=look.hits,
             seen_s=_seen(look),
             catalog=self._catalog,
@@ -300,7 +366,7 @@ class Rounds:
             now_s=look.open_s if caught_up else look.through_s,
             now_ms=look.now_ms,
         )
-        notices = settlement.write(connection, self._tell)
+        notices = settlement.write(connection, tell)
         cursor = look.changes[-1].number if look.changes else look.position.issue_cursor
         connection.execute(
             update(alert_position)

@@ -18,6 +18,7 @@ from collector.store.alert_tables import alert_mutes, alert_rules
 logger = logging.getLogger(__name__)
 
 DEFAULT, PAGE, FILE = "default", "page", "file"  # where a rule came from
+_UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError)
 DEFAULT_RULES = (
     Rule(
         id="errors",
@@ -80,12 +81,36 @@ class RuleCache:
             if known is None or known[0] != version:
                 try:
                     known = version, _stored(row)
-                except ValueError as error:  # a newer Clew's, or somebody's own statement: the others still count
+                except _UNREADABLE as error:  # a newer Clew's, or somebody's own statement: the others still count
                     logger.error("the rule %s cannot be read and is left out: %s", row.id, error)  # noqa: TRY400
                     known = version, None
             found[row.id] = known
         self._known = found
         return {id: stored for id, (_, stored) in found.items() if stored is not None}
+
+
+class MuteCache:
+    """Reads the mute windows again and again, and their text only when it changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[str, bool], MuteWindow | None]] = {}
+
+    def read(self, connection: Connection) -> list[MuteWindow]:
+        """In the order of ids. One that cannot be read is left out, and logged once."""
+        found = {}
+        for row in connection.execute(select(alert_mutes).order_by(alert_mutes.c.id)):
+            version = (row.definition, row.enabled)
+            known = self._known.get(row.id)
+            if known is None or known[0] != version:
+                try:
+                    mute = read_mute(row.id, json.loads(row.definition))
+                    known = version, replace(mute, enabled=row.enabled)
+                except _UNREADABLE as error:
+                    logger.error("the mute window %s cannot be read and is left out: %s", row.id, error)  # noqa: TRY400
+                    known = version, None
+            found[row.id] = known
+        self._known = found
+        return [mute for _, mute in found.values() if mute is not None]
 
 
 def read_rules(connection: Connection) -> dict[str, StoredRule]:
@@ -141,9 +166,8 @@ def add_default_rules(connection: Connection, *, now_ms: int) -> None:
 
 
 def read_mutes(connection: Connection) -> list[MuteWindow]:
-    """All mute windows, in the order of ids."""
-    rows = connection.execute(select(alert_mutes).order_by(alert_mutes.c.id))
-    return [replace(read_mute(row.id, json.loads(row.definition)), enabled=row.enabled) for row in rows]
+    """All mute windows that can be read, in the order of ids."""
+    return MuteCache().read(connection)
 
 
 def save_mute(connection: Connection, mute: MuteWindow, *, now_ms: int) -> None:

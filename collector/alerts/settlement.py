@@ -28,10 +28,12 @@ BY_ISSUE, BY_RULE = "issue", "rule"
 @dataclass(slots=True)
 class Settlement:
     """One round's. `seen_s`: by rule the last moment that it was looked at; none where the round was only a quick look
-    at the present minute. `stopped`: rules that are there but not looked at any more."""
+    at the present minute. `stopped`: rules that are there but not looked at any more. `left_out`: ids of rules that are
+    not looked at this time, whose alerts stay as they are."""
 
     plans: Mapping[str, Plan]
     stopped: Mapping[str, Rule]
+    left_out: Collection[str]
     hits: Mapping[str, Sequence[Hit]]
     seen_s: Mapping[str, int]
     catalog: Catalog
@@ -55,6 +57,7 @@ class Settlement:
         earliest = min((hit.t for hits in self.hits.values() for hit in hits), default=self.now_s)
         reach = max((plan.gap_s for plan in self.plans.values()), default=0)
         records = load(connection, from_s=earliest - reach)
+        records = [record for record in records if record.rule_id not in self.left_out]
         by_subject: defaultdict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in records:
             by_subject[record.rule_id, record.subject_key].append(record)
