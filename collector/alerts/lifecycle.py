@@ -80,11 +80,15 @@ def merge(plan: Plan, hits: Iterable[Hit], records: list[Record], subject: Subje
 
 
 def _covering(plan: Plan, t: int, records: Sequence[Record]) -> Record | None:
-    """The alert that the moment belongs to. A late moment may lie between two: then to the earlier."""
+    """The alert that the moment belongs to: that it lies in, or else the first one that it is near enough to. A late
+    moment may be near two."""
+    near = None
     for record in records:
-        if record.since_s - plan.gap_s <= t <= record.last_s + plan.gap_s:
+        if record.since_s <= t <= record.last_s:
             return record
-    return None
+        if near is None and record.since_s - plan.gap_s <= t <= record.last_s + plan.gap_s:
+            near = record
+    return near
 
 
 def _extend(plan: Plan, record: Record, hit: Hit) -> None:

@@ -42,6 +42,7 @@ class Settlement:
     now_ms: int
     events: list[Event] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    resolved: set[int] = field(default_factory=set)  # ids of the alerts that this round ends
 
     def write(self, connection: Connection, tell: Tell) -> int:
         """Returns how many notices there are."""
@@ -96,8 +97,7 @@ class Settlement:
                 self._resolve(record, BY_ISSUE)
             elif plan.rule.id in self.seen_s and settle(plan, record, self.seen_s[plan.rule.id], now_ms=self.now_ms):
                 self._note(record, "resolved" if record.is_over else "opened")
-                if not record.is_over:
-                    reopened.add(record.id)
+                (self.resolved if record.is_over else reopened).add(record.id)
         return reopened
 
     def _issues_over(self, connection: Connection, records: Sequence[Record]) -> set[int]:
@@ -118,6 +118,7 @@ class Settlement:
     def _resolve(self, record: Record, by: str) -> None:
         record.state, record.resolved_ms, record.resolved_by = str(AlertState.RESOLVED), self.now_ms, by
         record.changed = True
+        self.resolved.add(record.id)
         self._note(record, "resolved", actor=by)
 
     def _tell(self, connection: Connection, records: Sequence[Record], reopened: Collection[int]) -> None:
@@ -128,7 +129,7 @@ class Settlement:
             if covered != record.muted and not record.is_over:
                 record.muted = covered
                 record.changed = True
-            resolved = record.is_over and record.resolved_ms == self.now_ms and record.changed
+            resolved = record.id in self.resolved
             if record.is_over and not resolved:
                 continue
             snoozed = record.snoozed_until_ms is not None and record.snoozed_until_ms > self.now_ms
