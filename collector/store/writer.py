@@ -27,6 +27,7 @@ from collector.store.sweep import GRACE_S, Sweeper
 
 MAX_GROUP_BYTES = 16 * 1024 * 1024  # a commit holds the write lock, so it may not grow with the backlog
 SWEEP_EVERY_S = 10.0  # how late it may be noticed that a deadline has passed; idle, a pass takes half a millisecond
+LONGEST_REST_S = 1.0  # between two passes of the stitcher while there is more for it
 STITCH_EVERY_S = 0.2  # how far the transactions may lag behind what is stored; each pass is one more commit
 TELL_EVERY_S = 5.0  # that commits fail
 REST_S = 10.0  # without passes of either after the database failed
@@ -235,13 +236,16 @@ class Writer:
 
     def _stitch(self) -> None:
         """One pass, bounded, so that requests never wait long for it. More is left: again at the next turn."""
+        begun = time.monotonic()
         try:
             pause = self._stitcher.run_pass()
         except Exception as error:  # noqa: BLE001  # the queue still holds it all; the next pass takes it up
             self._fail_pass("stitching failed and will be tried again", error)
         else:
             self.counts.stitch_passes += 1
-            self._stitch_due = float("inf") if pause is None else time.monotonic() + pause
+            now = time.monotonic()
+            # However much is left: half of the time the database is free for others, alerts and retention among them.
+            self._stitch_due = float("inf") if pause is None else now + max(pause, min(now - begun, LONGEST_REST_S))
 
     def _sweep(self) -> None:
         """One pass, bounded too. What it changes is for the stitcher."""
