@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Engine, func, select
 
-from benchmarks.ingest import databases
+from benchmarks.ingestion.steps import databases
 from benchmarks.machine import describe_machine, percentile
 from collector.domain.facts import Export, Facts, Function, Invocation, LinkKey, Result, Side, Signal
 from collector.domain.ids import export_id, hash63

@@ -79,9 +79,9 @@ def test_a_preview_is_what_happened(world: World) -> None:
     for made in RULES:
         happened = sorted((name, since, last) for name, since, last, _ in world.intervals(made.id))
         open_ones = [row.since_s - DAY_S for row in world.alerts() if row.rule_id == made.id and row.state == "open"]
-        happened = [(name, since, None if since in open_ones else last) for name, since, last in happened]
-        assert previewed(world, made) == happened, made.id
-        fired += len(happened)
+        ended = [(name, since, None if since in open_ones else last) for name, since, last in happened]
+        assert previewed(world, made) == ended, made.id
+        fired += len(ended)
     assert fired > 25
 
 
