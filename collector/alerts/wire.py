@@ -229,8 +229,8 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def excerpt(text: str) -> str:
-    """What a service said, short enough for a reason."""
-    return one_line(text, 300)
+    """What a service said, as one line. It is cut where its secrets are masked (`sending.deliver`)."""
+    return one_line(text, MAX_ANSWER_BYTES)
 
 
 def host_of(url: str) -> str:

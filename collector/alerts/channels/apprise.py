@@ -18,7 +18,7 @@ from collector.alerts.model import Severity
 from collector.alerts.networks import Networks
 from collector.alerts.outcomes import Blocked, Receipt, Refused, TryAgain
 from collector.alerts.text import fit, one_line
-from collector.alerts.wire import Wire
+from collector.alerts.wire import MAX_ANSWER_BYTES, Wire
 
 MAX_BODY = 4_000
 MAX_TITLE = 250
@@ -52,7 +52,7 @@ def send(values: Values, envelope: Envelope, wire: Wire) -> Receipt:
         return Receipt()
     if said.get("blocked"):
         raise Blocked(str(said["blocked"]))
-    reason = one_line(str(said.get("reason") or "Apprise could not send it."), 300)
+    reason = one_line(str(said.get("reason") or "Apprise could not send it."), MAX_ANSWER_BYTES)
     status = _STATUS.search(reason)
     code = int(status[1]) if status else 0
     if 400 <= code < 500 and code not in _RETRIED:

@@ -20,7 +20,7 @@ from collector.alerts.model import Severity
 from collector.alerts.networks import Networks, describe
 from collector.alerts.outcomes import DeliveryError, Receipt, Refused, TryAgain
 from collector.alerts.text import one_line
-from collector.alerts.wire import TIMEOUT_S, Wire, ssl_context
+from collector.alerts.wire import MAX_ANSWER_BYTES, TIMEOUT_S, Wire, ssl_context
 
 MAX_SUBJECT = 180  # a header line may have 998; what lists show is shorter
 _COLORS = {
@@ -149,7 +149,7 @@ def _row(message: Message, base_url: str) -> str:
 
 
 def _because(host: str, code: int, said: bytes | str) -> DeliveryError:
-    text = one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said), 300)
+    text = one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said), MAX_ANSWER_BYTES)
     reason = f"{host} answered {code}: {text}"
     return TryAgain(reason) if 400 <= code < 500 or code < 0 else Refused(reason)
 

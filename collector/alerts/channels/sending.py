@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from collector.alerts.channels.kinds import KINDS, Field
 from collector.alerts.message import Message
 from collector.alerts.networks import Networks
 from collector.alerts.outcomes import Receipt, Refused, Ticket, TryAgain
+from collector.alerts.text import one_line
 
 if TYPE_CHECKING:
     from collector.alerts.wire import Wire
@@ -21,6 +25,8 @@ Values = Mapping[str, str]  # of a kind's fields, secrets included; those that a
 MAX_VALUE = 4_096
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 MASK = "•••"
+SHORTEST_PART = 8  # of an address, that is masked by itself: shorter ones are words such as `api`
+MAX_REASON = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +93,10 @@ def deliver(kind: str, values: Values, envelope: Envelope, networks: Networks) -
         with Wire(networks) as wire:
             return _sender(kind).send(values, envelope, wire)
     except TryAgain as error:
-        again = TryAgain(masked(kind, values, str(error)), after_s=error.after_s, whole_channel=error.whole_channel)
+        again = TryAgain(_reason(kind, values, error), after_s=error.after_s, whole_channel=error.whole_channel)
         raise again from None
     except Refused as error:
-        raise type(error)(masked(kind, values, str(error))) from None
+        raise type(error)(_reason(kind, values, error)) from None
 
 
 def check_values(kind: str, values: Values) -> dict[str, str]:
@@ -111,15 +117,58 @@ def check_values(kind: str, values: Values) -> dict[str, str]:
 
 
 def masked(kind: str, values: Values, text: str) -> str:
-    """The text without any of the channel's secrets."""
+    """The text without any of the channel's secrets, nor parts of them, however they are written."""
     secrets = [values[field.name] for field in KINDS[kind].fields if field.secret and values.get(field.name)]
-    for secret in list(secrets):
-        parts = urlsplit(secret) if "://" in secret else None
-        if parts is not None:  # a part of a secret address is one too
-            secrets.extend(part for part in (parts.path.strip("/"), parts.query, parts.password or "") if len(part) > 3)
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
+    parts = {part for secret in secrets for part in (secret, *_parts_of(secret))}
+    for name in (values.get("email"), values.get("username")):
+        parts.update(form for secret in secrets for form in _signed_in(name or "", secret))
+    forms = {form for part in parts for form in _forms_of(part)}
+    if not forms:
+        return text
+    pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+    return re.sub(pattern, MASK, text, flags=re.IGNORECASE)  # %2f and %2F are the same
+
+
+def _reason(kind: str, values: Values, error: Exception) -> str:
+    """Cut only after it is masked: a secret that is cut in two would not be found."""
+    return one_line(masked(kind, values, str(error)), MAX_REASON)
+
+
+def _parts_of(secret: str) -> Iterator[str]:
+    """Of an address, where each part is a secret too."""
+    if "://" not in secret:
+        return
+    try:
+        parts = urlsplit(secret)
+    except ValueError:
+        return
+    path = parts.path.strip("/")
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    yield from (part for part in (path, parts.query, password) if len(part) > 3)
+    query = [value for _, value in parse_qsl(parts.query, keep_blank_values=True)]
+    raw = [pair.partition("=")[2] for pair in parts.query.split("&")]
+    small = [*path.split("/"), *query, *raw, parts.fragment, name]
+    if parts.scheme not in ("http", "https") and "." not in host:
+        small.append(host)  # Apprise has keys there
+    yield from (part for part in small if len(part) >= SHORTEST_PART)
+    if password:
+        yield from _signed_in(unquote(name), unquote(password))
+
+
+def _signed_in(name: str, secret: str) -> Iterator[str]:
+    """As HTTP's Basic and SMTP's PLAIN and LOGIN send a name and a password."""
+    for plain in (f"{name}:{secret}", f"\0{name}\0{secret}", secret):
+        yield b64encode(plain.encode("utf-8", "replace")).decode().rstrip("=")
+
+
+def _forms_of(part: str) -> set[str]:
+    plain = {part, unquote(part, errors="replace"), unquote_plus(part, errors="replace")}
+    found = set(plain)
+    for one in plain:
+        known = one.encode("utf-8", "replace")
+        found |= {quote(known), quote(known, safe=""), quote_plus(known), html.escape(one), json.dumps(one)[1:-1]}
+    return {one_line(form, MAX_VALUE * 12) for form in found} - {""}
 
 
 def _check_value(field: Field, value: str) -> None:
