@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from collector.alerts.catalog import Catalog, describe
+from collector.alerts.fields import RuleFault
 from collector.alerts.model import (
     Alert,
     AlertEvent,
@@ -20,10 +21,11 @@ from collector.alerts.model import (
     Subject,
     SubjectKind,
 )
+from collector.alerts.mute_text import read_mute
 from collector.alerts.mutes import is_on
 from collector.alerts.preview import preview
 from collector.alerts.rule_store import StoredRule, find_rule, read_mutes, read_rules
-from collector.alerts.rule_text import RuleFault, read_mute, read_rule, write_rule
+from collector.alerts.rule_text import read_rule, write_rule
 from collector.alerts.situation import situations
 from collector.alerts.trend import Trend, trend
 from collector.store import tables

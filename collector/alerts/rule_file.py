@@ -10,18 +10,24 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
+from collector.alerts.fields import Path, RuleFault
 from collector.alerts.model import MuteWindow, Rule
-from collector.alerts.rule_text import Path, RuleFault, read_mute, read_rule, write_mute, write_rule
+from collector.alerts.mute_text import read_mute, write_mute
+from collector.alerts.rule_text import read_rule, write_rule
+from collector.alerts.written import WrittenFloat, WrittenInt
 
 VERSION = 1
 LARGEST = 2_000_000  # characters
+LARGEST_OF_PAGE = 100_000  # PyYAML reads 25,000 characters in a second, and other requests wait for it
 DEEPEST = 12
+MOST_OPEN = 100  # brackets; far more than DEEPEST, as text may hold some
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
 _FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
+_BRACKET = re.compile(r"[\[\]{}]")
 _WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -53,11 +59,11 @@ class Difference:
         return bool(self.changed or self.removed or self.changed_mutes or self.removed_mutes)
 
 
-def read_file(text: str) -> RuleFile:
-    """Raises FileFault for the first thing that is wrong."""
+def read_file(text: str, *, largest: int = LARGEST) -> RuleFile:
+    """Raises FileFault for the first thing that is wrong, such as more characters than `largest`."""
     lines: dict[Path, int] = {}
     try:
-        value = _plain(_compose(text), (), lines)
+        value = _plain(_compose(text, largest), (), lines)
         return _read(value)
     except RuleFault as fault:
         path = fault.path
@@ -114,13 +120,18 @@ def _read(value: object) -> RuleFile:
     return RuleFile(tuple(found["rules"]), tuple(found["mutes"]))
 
 
-def _compose(text: str) -> yaml.Node:
-    if len(text) > LARGEST:
-        raise FileFault(1, f"the file has more than {LARGEST} characters")
+def _compose(text: str, largest: int) -> yaml.Node:
+    if len(text) > largest:
+        raise FileFault(1, f"the file has more than {largest} characters")
+    _refuse_depth(text)
     try:
         # The loader that gives every scalar as text; what it means is decided below.
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.BaseLoader):
             _refuse(event)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST + 1:
+                raise FileFault(_line_of(event), "this is nested too deeply")
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -134,12 +145,26 @@ def _compose(text: str) -> yaml.Node:
     return node
 
 
+def _refuse_depth(text: str) -> None:
+    """Before the scanner sees it, which takes 4 ms for each token within thousands of open brackets. Brackets in text
+    and comments count as well; what hides behind those is refused as soon as it is read."""
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        depth = depth + 1 if found[0] in "[{" else max(depth - 1, 0)
+        if depth > MOST_OPEN:
+            raise FileFault(text.count("\n", 0, found.start()) + 1, "this is nested too deeply")
+
+
 def _refuse(event: yaml.Event) -> None:
-    line = event.start_mark.line + 1 if event.start_mark else 1
+    line = _line_of(event)
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise FileFault(line, "anchors and aliases are not known here")
     if getattr(event, "tag", None):
         raise FileFault(line, "tags are not known here")
+
+
+def _line_of(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
 
 
 def _plain(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
@@ -152,7 +177,7 @@ def _plain(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
         return _mapping(node, path, lines)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(one, (*path, index), lines) for index, one in enumerate(node.value)]
-    return _scalar(node, line)
+    return _scalar(node)
 
 
 def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, Any]:
@@ -169,24 +194,22 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict
     return found
 
 
-def _scalar(node: yaml.Node, line: int) -> object:
+def _scalar(node: yaml.Node) -> object:
     text = str(node.value)
     if not isinstance(node, yaml.ScalarNode) or node.style is not None:  # quoted, or a block
         return text
+    return _meaning(text)
+
+
+def _meaning(text: str) -> object:
+    """Of text without quotes. A number remembers how it was written, for whatever is to be text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return WrittenInt(text)
     if _FLOAT.fullmatch(text):
-        number = float(text)
-        if number in (float("inf"), float("-inf")):
-            _fail(line, "this number is too large")
-        return number
+        return WrittenFloat(text)
     return text
-
-
-def _fail(line: int, message: str) -> NoReturn:
-    raise FileFault(line, message)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -195,5 +218,12 @@ class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:  # noqa: ARG002  # lists indented
         return super().increase_indent(flow, False)
 
+    def write_text(self, text: str) -> yaml.ScalarNode:
+        plain = text in _WORDS or _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text)
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if plain else None)
+
     def ignore_aliases(self, _data: Any) -> bool:
         return True
+
+
+_Dumper.add_representer(str, _Dumper.write_text)

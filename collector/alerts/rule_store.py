@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from collector.alerts.conditions import completed
 from collector.alerts.model import Condition, ConditionKind, MuteWindow, Rule, Severity
-from collector.alerts.rule_text import read_mute, read_rule, write_mute, write_rule
+from collector.alerts.mute_text import read_mute, write_mute
+from collector.alerts.rule_text import read_rule, write_rule
 from collector.store.alert_tables import alert_mutes, alert_rules
 
 logger = logging.getLogger(__name__)

@@ -86,7 +86,7 @@ class Settlement:
 
     def _settle(self, connection: Connection, records: Sequence[Record]) -> set[int]:
         """Returns the ids of alerts that are open again."""
-        reopened = set()
+        reopened: set[int] = set()
         over = self._issues_over(connection, records)
         for record in records:
             plan = self.plans.get(record.rule_id)

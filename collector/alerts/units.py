@@ -12,17 +12,24 @@ _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 
 _MILLISECONDS = {"ms": 1, "": 1} | {name: 1000 * seconds for name, seconds in _SECONDS.items()}
 
 
+LONGEST_S = 100 * 366 * 86_400  # more is no duration, and no number of a date either
+
+MOST = 1e15  # of any unit; more is no threshold, and beyond it floats are not exact
+_TOO_LARGE = "not a finite number of usual size"
+
+
 class UnitFault(ValueError):
     """Not such a value; says what one looks like."""
 
 
 def read_duration(value: object) -> int:
     """Whole seconds: a number of them, or 90s, 5m, 1h, 7d. Raises UnitFault."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LONGEST_S:
+        return int(value)
     if isinstance(value, str) and (match := _PAIR.fullmatch(value)) and not match[1]:
         factor = _SECONDS.get(match[3].lower())
-        if factor is not None and (seconds := float(match[2]) * factor).is_integer():
+        seconds = float(match[2]) * (factor or 0)
+        if factor is not None and abs(seconds) <= LONGEST_S and seconds.is_integer():
             return int(seconds)
     raise UnitFault("not a duration such as 90s, 5m, 1h or 7d")
 
@@ -36,7 +43,17 @@ def write_duration(seconds: int) -> str:
 
 
 def read_quantity(value: object, unit: Unit) -> float:
-    """A threshold: a plain number in the unit, or one that says its unit: 5%, 250ms, 3s, 10m, $20. Raises UnitFault."""
+    """A threshold: a plain number in the unit, or one that says its unit: 5%, 250ms, 3s, 10m, $20. Raises UnitFault,
+    also for what is larger than MOST or not finite."""
+    if isinstance(value, int | float) and not abs(value) <= MOST:
+        raise UnitFault(_TOO_LARGE)
+    number = _quantity(value, unit)
+    if not abs(number) <= MOST:
+        raise UnitFault(_TOO_LARGE)
+    return number
+
+
+def _quantity(value: object, unit: Unit) -> float:
     if isinstance(value, bool) or value is None:
         raise UnitFault(_LOOKS[unit])
     if isinstance(value, int | float):

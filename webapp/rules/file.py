@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from collector.alerts import actions
 from collector.alerts.pages import list_mutes, read_rules
-from collector.alerts.rule_file import Difference, FileFault, RuleFile, compare, read_file, write_file
+from collector.alerts.rule_file import LARGEST_OF_PAGE, Difference, FileFault, RuleFile, compare, read_file, write_file
 from webapp.rules.views import blueprint
 from webapp.store import begin, connect
 
@@ -39,7 +39,7 @@ def use_file() -> str | BaseResponse | tuple[str, int]:
     with connect() as connection:
         now = _written(connection)
     try:
-        read = read_file(text)
+        read = read_file(text, largest=LARGEST_OF_PAGE)
     except FileFault as fault:
         return render_template("rules/file.html", now=now, text=text, difference=None, fault=fault), 400
     if request.form.get("action") != "apply":

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 
 from collector.alerts.conditions import KINDS, completed
 from collector.alerts.model import Burn, Condition, ConditionKind, Grouping, MuteWindow, Rule, Scope, Severity
-from collector.alerts.rule_file import FileFault, compare, read_file, write_file
+from collector.alerts.rule_file import LARGEST_OF_PAGE, FileFault, compare, read_file, write_file
 from collector.alerts.rule_store import DEFAULT_RULES
 from tests.collector.alerts.test_brute_force import rules
 
@@ -188,3 +189,79 @@ def test_the_example_of_the_documentation_is_one() -> None:
         (row,) = [line for line in table.splitlines() if line.startswith(f"| `{kind}` |")]
         assert all(f"`{option}`" in row for option in about.takes)
         assert all(str(grouping) in row for grouping in about.groupings)
+
+
+@pytest.mark.parametrize("text", ["012345678901", "12e4567", "1e5", "1.50", "+7", "true", "null", "~", "7", "22:00"])
+def test_text_that_looks_like_something_else(text: str) -> None:
+    """An account that begins with 0 stays as it is, written by hand or by us."""
+    by_hand = (
+        f"version: 1\nrules:\n  a: {{condition: errors, scope: {{accounts: [{text}], execution-tags: {{k: {text}}}}}}}"
+    )
+    made = Rule(
+        id="a",
+        name=text,
+        condition=Condition(ConditionKind.ERRORS, above=0),
+        scope=Scope(accounts=(text,), execution_tags=(("k", text),)),
+    )
+    assert read_file(write_file({"a": made}, {})).rules == (made,)
+    if text not in ("true", "null", "~"):
+        (read,) = read_file(by_hand).rules
+        assert read.scope == made.scope
+        assert read_file(write_file({"a": read}, {})).rules == (read,)
+
+
+def test_numbers_read_are_plain_ones() -> None:
+    """They can be written again, wherever they were."""
+    text = "version: 1\nrules:\n  a: {condition: errors, minimum: 0, window: 600, above: 5}"
+    file = read_file(text + "\n  c: {condition: error-rate, minimum: 20, window: 600, above: 0.05}")
+    known = {rule.id: rule for rule in file.rules}
+    assert read_file(write_file(known, {})).rules == file.rules
+    assert type(known["c"].minimum) is type(known["c"].window_s) is int
+
+
+@pytest.mark.parametrize("text", ["[" * 5_000, "[{a: " * 3_000, '["]",' * 15_000, "{a: " * 20])
+def test_depth_is_refused_before_it_costs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scanner sees no more than a line of it, also where text hides how deep it is."""
+    tokens = 0
+    real = yaml.BaseLoader.fetch_more_tokens
+
+    def fetch(loader: yaml.BaseLoader) -> None:
+        nonlocal tokens
+        tokens += 1
+        real(loader)
+
+    monkeypatch.setattr(yaml.BaseLoader, "fetch_more_tokens", fetch)
+    with pytest.raises(FileFault, match="line 2: this is nested too deeply"):
+        read_file(f"version: 1\nrules: {text}")
+    assert tokens < 2_000
+
+
+def test_a_page_reads_smaller_files() -> None:
+    """What a command may read would keep a page's other requests waiting."""
+    with pytest.raises(FileFault, match="more than 100000 characters"):
+        read_file("#" * (LARGEST_OF_PAGE + 1), largest=LARGEST_OF_PAGE)
+
+
+_ONE = "version: 1\nrules:\n  a: "
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(
+            (f"{_ONE}{{condition: burn-rate, burns: [{{long: 1h, short: 5m, rate: {rate}}}]}}", "line 3: ")
+            for rate in ("1e400", "1e999x", "-1", "0.001", "10001")
+        ),
+        *((f"{_ONE}{{condition: error-rate, above: {above}}}", "finite") for above in ("1e308", "1e400", "1e308%")),
+        (f"{_ONE}{{condition: duration, above: 1e300m}}", "finite"),
+        *((f"{_ONE}{{condition: errors, window: {window}}}", "line 3: ") for window in ("1e300m", "1e400d", "9" * 18)),
+        *(
+            (f"version: 1\nmutes:\n  a: {{from: 2026-01-01, until: {until}}}", "years 2000 to 2200|no time")
+            for until in ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00+14:00", "2200-01-01", "1999-12-31", "1e400")
+        ),
+    ],
+)
+def test_values_out_of_bounds_are_refused(text: str, expected: str) -> None:
+    """None that could not be written, shown or reckoned with."""
+    with pytest.raises(FileFault, match=expected):
+        read_file(text)
