@@ -292,7 +292,9 @@ HOPS = [
     Hop(
         "Kafka, its own cluster",
         (),
-        carried(lambda headers: {**events.kafka(events.kafka_record(15, **headers)), "eventSource": "SelfManagedKafka"}),
+        carried(
+            lambda headers: {**events.kafka(events.kafka_record(15, **headers)), "eventSource": "SelfManagedKafka"}
+        ),
     ),
     Hop(
         "RabbitMQ",
