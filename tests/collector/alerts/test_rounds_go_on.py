@@ -92,7 +92,7 @@ def test_what_is_no_rules_fault_is_raised(world: World, monkeypatch: pytest.Monk
 def test_a_mute_window_that_cannot_be_read_is_left_out(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """The others still hold, and it is logged once."""
     rounds = world.begin(rule())
-    window = {"start_ms": 0, "end_ms": 4_000_000_000_000}
+    window = {"start_ms": 1_000_000_000_000, "end_ms": 4_000_000_000_000}
     with world.writing.begin() as connection:
         for id in ("broken", "whole"):
             save_mute(connection, MuteWindow(id=id, name=id, **window), now_ms=0)  # type: ignore[arg-type]
