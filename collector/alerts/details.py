@@ -25,7 +25,7 @@ from collector.store.queries.common import TimeRange
 from collector.store.queries.windows import grouped, rollup, slices
 
 MOST_FUNCTIONS = 10
-MOST_SAMPLES = 50  # in one round: who gets hundreds of messages at once needs no example in each
+MOST_SAMPLES = 50  # in one round: who gets hundreds of messages at once needs no example and no costs in each
 LOOKED_BACK_S = 86_400  # for a sample, and for what an alert counts since it began
 
 
@@ -99,7 +99,7 @@ def details_of(
             functions=_worst(catalog, asked.ids, sums),
             sample=_sample(asked, issue) if few else None,
             issue=issue,
-            cost_pd=_cost(asked),
+            cost_pd=_cost(asked) if few else None,
         )
     return found
 
