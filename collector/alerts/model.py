@@ -165,7 +165,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The rule's condition, met for the subject from `since_s` on; `last_s` is when it was last met."""
+    """The rule's condition, met for the subject from `since_s` on; `last_s` is when it was last met. Both are ends of
+    minutes, when all of the minute is known."""
 
     id: int
     rule_id: str
@@ -187,6 +188,16 @@ class Alert:
     resolved_by: str | None = None  # None: by itself
     muted: bool = False  # nobody is told, because a mute window covers it
     told_ms: int | None = None  # when somebody was last told
+
+    @property
+    def began_s(self) -> int:
+        """The start of the minute that first met it: what people are told, and never yet to come."""
+        return began(self.since_s)
+
+
+def began(since_s: int) -> int:
+    """The start of the minute that ends at `since_s`."""
+    return since_s - 60
 
 
 class NoticeKind(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collector.alerts.catalog import Catalog
 from collector.alerts.details import Details
 from collector.alerts.lifecycle import Record
-from collector.alerts.model import Notice, NoticeKind, Rule, Severity, Subject, SubjectKind
+from collector.alerts.model import Notice, NoticeKind, Rule, Severity, Subject, SubjectKind, began
 
 
 def notice_of(
@@ -30,7 +30,7 @@ def notice_of(
         value=record.peak if kind is NoticeKind.RESOLVED else record.value,
         threshold=record.threshold,
         window_s=rule.window_s,
-        since_s=record.since_s,
+        since_s=began(record.since_s),
         at_ms=now_ms,
         count=told.count,
         invocations=told.invocations,

@@ -300,7 +300,7 @@ def _row(alert: Alert) -> tuple[str, ...]:
         f"{alert.id:016x}",
         str(alert.state),
         str(alert.severity),
-        _moment(alert.since_s * 1000),
+        _moment(alert.began_s * 1000),
         _clean(alert.subject.name),
         _clean(alert.rule_name),
     )
@@ -318,7 +318,7 @@ def _described(alert: Alert) -> dict[str, object]:
         "function": subject.function_name,
         "region": subject.region,
         "issue": f"{subject.issue_id:016x}" if subject.issue_id is not None else None,
-        "since_s": alert.since_s,
+        "since_s": alert.began_s,
         "last_s": alert.last_s,
         "value": alert.value,
         "threshold": alert.threshold,
