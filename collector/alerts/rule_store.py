@@ -56,6 +56,14 @@ DEFAULT_RULES = (
         resolve_after_s=3_600,
         description="A function failed in a way that it never did before.",
     ),
+    Rule(
+        id="regressed-issue",
+        name="Regressed issue",
+        condition=Condition(ConditionKind.REGRESSED_ISSUE, above=0),
+        severity=Severity.ERROR,
+        resolve_after_s=3_600,
+        description="A function fails again in a way that somebody had marked as resolved.",
+    ),
 )
 
 
