@@ -46,7 +46,8 @@ def test_the_page_of_an_issue_fits_a_phone(chromium: Browser, url: str) -> None:
     """What to do comes before the rest, and changes the status."""
     with open_page(chromium, PHONE) as page:
         page.goto(f"{url}/issues")
-        page.locator("tbody .row-link").first.click()
+        with page.expect_navigation():  # until its styles are there
+            page.locator("tbody .row-link").first.click()
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
         decide, stack = (page.get_by_role("heading", name=name).bounding_box() for name in ("What to do", "Newest"))
         assert decide is not None
