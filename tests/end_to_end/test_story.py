@@ -41,7 +41,7 @@ def test_a_function_shows_the_cost_of_each_invocation(page: Page) -> None:
 
     expect(page.get_by_role("heading", level=1)).to_contain_text("transcribe")
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
-    rows = page.locator("tbody tr")
+    rows = page.locator("tbody tr:has(.row-link)")
     expect(rows).to_have_count(6)
     for row in rows.all():
         expect(row).to_contain_text(re.compile(r"\$0\.0000\d+"))
@@ -55,7 +55,7 @@ def test_a_function_shows_the_cost_of_each_invocation(page: Page) -> None:
 
 
 def test_an_issue_leads_to_its_invocations(page: Page) -> None:
-    """Two failures with one cause are one issue; a click shows the function filtered to it."""
+    """Two failures with one cause are one issue, whose page lists them and leads to the function filtered to it."""
     page.goto("/issues")
 
     issue = page.get_by_role("row").filter(has_text="BadRequestException")
@@ -64,8 +64,11 @@ def test_an_issue_leads_to_its_invocations(page: Page) -> None:
     expect(issue).to_contain_text("2")
     issue.get_by_role("link").filter(has_text="BadRequestException").first.click()
 
+    expect(page).to_have_url(re.compile(r"/issues/[0-9a-f]{16}"))
+    expect(page.locator(".samples tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="Its invocations").click()
     expect(page).to_have_url(re.compile(r"/functions/[0-9a-f]{16}\?.*issue=[0-9a-f]{16}"))
-    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("tbody tr:has(.row-link)")).to_have_count(2)
 
 
 def test_the_cause_is_read_without_scrolling(page: Page) -> None:
