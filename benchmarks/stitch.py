@@ -293,7 +293,7 @@ def main() -> None:
         f"{describe_machine()}\n{options.invocations:,} invocations at {options.rate:,} a second, into "
         f"{'PostgreSQL' if options.postgresql else 'SQLite'}; how long another request takes to be stored:"
     )
-    with databases(options.postgresql) as new_url:
+    with databases(postgresql=options.postgresql) as new_url:
         for name in options.shape or SHAPES:
             print(f"{name}", flush=True)
             measure(new_url(), SHAPES[name], options.invocations, options.rate)

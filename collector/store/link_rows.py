@@ -160,7 +160,6 @@ def _join_slice(connection: Connection, job: Job, now_ns: int) -> set[bytes]:
     if len(found) < CONSUMERS_PER_SLICE:
         stitch_jobs.finish(connection, [job])
     else:
-        # One of another side with the same start and span would be passed over: it is the same span's, and was new.
         position = stitch_jobs.pack_position(some[-1].started_ns, some[-1].span_id)
         stitch_jobs.go_on(connection, job, position, now_ns)
     return relinked

@@ -7,7 +7,7 @@ set off itself are placed next; of very many, by and by.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
@@ -51,31 +51,46 @@ class Placed:
     stored: dict[Trace, Place] = field(default_factory=dict)  # before; without those that had no place
     now: dict[Trace, Place] = field(default_factory=dict)
     left: set[Trace] = field(default_factory=set)  # to be placed by a later pass
-    spread: set[Trace] = field(default_factory=set)  # that set off more than one pass can place
+    # Of those that set off more than one pass can place: whether their place is another than it was.
+    spread: dict[Trace, bool] = field(default_factory=dict)
+
+    def leave(self, traces: set[Trace], told: set[Trace]) -> None:
+        """For a later pass; so is what those of them set off that are to tell of what leads to them."""
+        self.left |= traces
+        for trace in traces & told:
+            self.spread.setdefault(trace, False)
 
 
-def place(connection: Connection, traces: Collection[Trace], relinked: Collection[Trace], *, most: int) -> Placed:
+def place(
+    connection: Connection,
+    traces: Collection[Trace],
+    relinked: Collection[Trace],
+    *,
+    review: Collection[Trace] = (),
+    most: int,
+) -> Placed:
     """Places the traces and, of what they set off, about `most`; writes the difference.
 
     `relinked` are those to which other links lead than before: what they set off is looked at even if their own place
-    stays what it is, as `leads` asks what is behind a producer.
+    stays what it is, as `leads` asks what is behind a producer. So is that of `traces`, of which something arrived, if
+    their own spans name what set them off; not that of `review`.
     """
     placed = Placed()
     told = set(relinked)
-    round, count, number = set(traces) | told, 0, 0
+    round, count, number = {*traces, *review, *told}, 0, 0
     while round:
         if number == ROUNDS or (number and count >= most):
-            placed.left |= round
+            placed.leave(round, told)
             break
         number += 1
         count += len(round)
         incoming = _incoming(connection, round)
-        placed.left |= incoming.postponed
+        placed.leave(incoming.postponed, told)
         round -= incoming.postponed
         if number == 1:
-            told |= incoming.named  # as they came in: whether they are new, nobody has looked
+            told |= incoming.named.intersection(traces)  # as they came in: whether they are new, nobody has looked
         changed, shifted = _place_round(connection, placed, round, incoming)
-        following = _set_off(connection, placed, changed | (told & round))
+        following = _set_off(connection, placed, changed, told & round)
         if shifted:
             told |= following
         round = following - round - placed.left
@@ -90,8 +105,10 @@ def consumers_after(connection: Connection, producer: Trace, after: bytes, most:
     return [row[0] for row in connection.exec_driver_sql(statement, (producer, after)).fetchall()]
 
 
-def later(spread: Iterable[Trace], now_ns: int) -> list[Job]:
-    return [Job(Kind.PLACES, trace, now_ns, now_ns, START) for trace in spread]
+def later(spread: Mapping[Trace, bool], now_ns: int) -> list[Job]:
+    return [
+        Job(Kind.PLACES if changed else Kind.REVIEW, trace, now_ns, now_ns, START) for trace, changed in spread.items()
+    ]
 
 
 def _place_round(
@@ -193,15 +210,15 @@ def _load_places(connection: Connection, placed: Placed, traces: Collection[Trac
     placed.stored.update({trace: Place(begun[trace], frozenset(some)) for trace, some in found.items()})
 
 
-def _set_off(connection: Connection, placed: Placed, changed: set[Trace]) -> set[Trace]:
-    """What those that changed set off; where that is too much, it is left to jobs."""
-    rows = fetch(connection, _CONSUMERS_OF, changed, NEXT_AT_ONCE)
+def _set_off(connection: Connection, placed: Placed, changed: set[Trace], told: set[Trace]) -> set[Trace]:
+    """What those that changed, or that other links lead to, set off; where that is too much, it is left to jobs."""
+    rows = fetch(connection, _CONSUMERS_OF, changed | told, NEXT_AT_ONCE)
     if len(rows) <= NEXT_AT_ONCE:
         return {row[1] for row in rows}
     most, few = NEXT_AT_ONCE, set()
-    for trace, count in sorted(select_each(connection, _COUNT_FROM, changed), key=lambda pair: pair[1]):
+    for trace, count in sorted(select_each(connection, _COUNT_FROM, changed | told), key=lambda pair: pair[1]):
         if count > FEW or count > most:
-            placed.spread.add(trace)
+            placed.spread[trace] = trace in changed or placed.spread.get(trace, False)
         elif count:
             most -= count
             few.add(trace)

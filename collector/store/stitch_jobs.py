@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from collector.store import tables
-from collector.store.statements import Conflict, smaller, write
+from collector.store.statements import Conflict, delete_by_key, smaller, write
 
 _JOBS = tables.stitch_jobs
 
@@ -24,8 +24,9 @@ class Kind(IntEnum):
 
     KEYS = 0  # join the link keys that one commit wrote of a trace: trace id, token
     CONSUMERS = 1  # join the consumers of a link key anew, up to a time: key, nanoseconds
-    PLACES = 2  # place those anew that a trace has set off: trace id
+    PLACES = 2  # place those anew that a trace has set off, as its place is another, and look behind them: trace id
     SUMS = 3  # sum a transaction up: transaction id
+    REVIEW = 4  # as PLACES, but the trace's own place is what it was: it goes no further by itself
 
 
 class Job(NamedTuple):
@@ -43,6 +44,7 @@ _CONFLICTS = {
     Kind.CONSUMERS: Conflict((smaller(_JOBS, "state"),)),
     Kind.PLACES: Conflict(("token = excluded.token", "state = excluded.state")),
     Kind.SUMS: Conflict(("token = excluded.token",)),
+    Kind.REVIEW: Conflict(("token = excluded.token", "state = excluded.state")),
 }
 _SIGN = 1 << 63
 START = b""
@@ -86,6 +88,11 @@ def start_again(connection: Connection, job: Job, due_ns: int) -> None:
 def finish(connection: Connection, jobs: Collection[Job]) -> None:
     for job in jobs:
         _change(connection, "DELETE FROM stitch_jobs", (), job)
+
+
+def cancel(connection: Connection, kind: Kind, subjects: Collection[bytes]) -> None:
+    """Drops jobs whose work has been done otherwise: what they have come to so far may be outdated."""
+    delete_by_key(connection, _JOBS, {(int(kind), subject) for subject in subjects})
 
 
 def _change(connection: Connection, statement: str, values: tuple[object, ...], job: Job) -> None:

@@ -64,7 +64,7 @@ class Stitcher:
             queued: list[Queued] = [(row[0], row[1]) for row in connection.execute(_QUEUE.limit(most))]
             due_ns = stitch_jobs.next_due_ns(connection)
             if queued or (due_ns is not None and due_ns <= now_ns):
-                taken, left = self._work(connection, queued, now_ns, jobs=due_ns is not None and due_ns <= now_ns)
+                taken, left = self._work(connection, queued, now_ns, due_ns)
                 if len(queued) == most or len(taken) < len(queued):
                     return 0.0
                 if left:
@@ -73,9 +73,12 @@ class Stitcher:
             return None if due_ns is None else max(JOBS_PAUSE_S, (due_ns - now_ns) / 1e9)
 
     def _work(
-        self, connection: Connection, queued: list[Queued], now_ns: int, *, jobs: bool
+        self, connection: Connection, queued: list[Queued], now_ns: int, due_ns: int | None
     ) -> tuple[list[Queued], bool]:
-        """Returns what it took from the queue, and whether it put something of its own there."""
+        """`due_ns` is when the next job is due, if there is any. Returns what it took from the queue, and whether it
+        put something of its own there."""
+        pending = due_ns is not None
+        jobs = due_ns is not None and due_ns <= now_ns
         taken, new = _affordable(connection, queued, now_ns)
         traces = {trace for _, trace in taken}
         joins: list[Job] = []
@@ -85,8 +88,9 @@ class Stitcher:
             joins = stitch_jobs.take(connection, Kind.CONSUMERS, now_ns, JOINS_PER_PASS)
         relinked = join(connection, new, joins, now_ns, self._hot_keys) if new or joins else set()
         settle_refusals(connection, {row.key for row in new})
-        again = _spread(connection, now_ns) if jobs else set()
-        placed = placement.place(connection, traces, relinked | again, most=TRACES_PER_PASS)
+        again = _spread(connection, Kind.PLACES, now_ns) if jobs else set()
+        review = _spread(connection, Kind.REVIEW, now_ns) if jobs else set()
+        placed = placement.place(connection, traces, relinked | again, review=review, most=TRACES_PER_PASS)
         stitch_jobs.ask(connection, placement.later(placed.spread, now_ns))
         write(connection, tables.stitch_queue, {(now_ns, trace) for trace in placed.left})
         touched = {
@@ -95,7 +99,10 @@ class Stitcher:
             if trace in traces or placed.stored.get(trace) != place
             for transaction in place.entries | (placed.stored[trace].entries if trace in placed.stored else frozenset())
         }
-        stitch_jobs.ask(connection, renew(connection, touched, now_ns))
+        large = renew(connection, touched, now_ns)
+        if pending:
+            stitch_jobs.cancel(connection, Kind.SUMS, touched.difference(job.subject for job in large))
+        stitch_jobs.ask(connection, large)
         delete_by_key(connection, tables.stitch_queue, taken)
         if jobs:
             _sum_up(connection, now_ns)
@@ -160,10 +167,10 @@ def _key(row: Any) -> LinkKey:
     return LinkKey(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
 
 
-def _spread(connection: Connection, now_ns: int) -> set[bytes]:
+def _spread(connection: Connection, kind: Kind, now_ns: int) -> set[bytes]:
     """The next traces that are to be placed anew for what set them off."""
     found: set[bytes] = set()
-    for job in stitch_jobs.take(connection, Kind.PLACES, now_ns, JOBS_PER_PASS):
+    for job in stitch_jobs.take(connection, kind, now_ns, JOBS_PER_PASS):
         room = SPREAD_PER_PASS - len(found)
         if room <= 0:
             break
