@@ -117,9 +117,11 @@ class CapturedOutput:
                 os.close(self._reader)
 
     def _follow(self) -> None:
+        output = select.poll()  # select() knows no descriptor above 1,023
+        output.register(self._reader, select.POLLIN)
         more = True
         while more:
-            select.select([self._reader], [], [])
+            output.poll()
             with self._lock:
                 more = self._read()
 

@@ -130,6 +130,7 @@ class Sink:
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
+        self.end_connections("closed")  # else each keeps a thread for the rest of the run
 
     def traces(self) -> list[ExportTraceServiceRequest]:
         return [ExportTraceServiceRequest.FromString(one.body) for one in self.received if one.path == "/v1/traces"]
