@@ -26,6 +26,7 @@ def init_app(app: Flask) -> None:
         size=numbers.size,
         money=money.money,
         whole_cost=money.whole_cost,
+        sum_money=money.sum_money,
         calls_money=money.calls_money,
         iso=times.iso,
         ago=_ago,
@@ -57,6 +58,7 @@ def init_app(app: Flask) -> None:
     app.add_template_global(money.whole_decimals, "whole_decimals")
     app.add_template_global(money.whole_pd, "whole_pd")
     app.add_template_global(money.call_cost, "call_cost")
+    app.add_template_global(money.mean_cost, "mean_cost")
     app.add_template_global(sparkline.sparkline, "sparkline")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import g
 
 from collector.store.queries.common import Tag
+from collector.store.queries.cost_marks import CostMarks, marks_of_tag_values
 from collector.store.queries.costs import TagCost, cost_by_tag, tag_keys
 from webapp.arguments import read_text
 from webapp.store import connect
@@ -20,6 +21,7 @@ class TagCosts:
     keys: Sequence[str]
     key: str
     values: Sequence[TagCost]
+    marks: Mapping[str, CostMarks]
 
 
 def read_tag_costs(tag: Tag | None, *, function_id: int | None = None) -> TagCosts:
@@ -30,4 +32,6 @@ def read_tag_costs(tag: Tag | None, *, function_id: int | None = None) -> TagCos
         if key not in keys:
             key = ""
         values = cost_by_tag(connection, key, g.period.window, function_id=function_id) if key else ()
-    return TagCosts(keys, key, values)
+        names = [row.value for row in values]
+        marks = marks_of_tag_values(connection, key, names, g.period.window, function_id=function_id)
+    return TagCosts(keys, key, values, marks)

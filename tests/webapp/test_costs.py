@@ -8,9 +8,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
+from collector.domain.facts import Facts, Result, Tag
 from collector.domain.ids import hash63
 from tests.collector.domain import otlp
 from tests.collector.domain.otlp import MS
+from tests.collector.store import facts
+from tests.collector.store.lives import stitch, store
 from tests.webapp.test_lives import words
 from tests.webapp.traffic import Traffic, trace_hex
 from webapp.formatting.numbers import DASH
@@ -94,12 +97,12 @@ def test_what_retries_cost(client: FlaskClient, engine: Engine) -> None:
     assert "of it" not in words(client.get(f"/transactions/{trace_hex(1)}").text)
 
     traffic.send(tried(2, 60_000 * MS))
-    assert "Cost $0.0000 4060 of it, 1 retry: $0.0000 1353 ; $0.0000 4060 in all" in words(
+    assert "Cost ≈ $0.0000 4060 of it, 1 retry: ≈ $0.0000 1353 ; ≈ $0.0000 4060 in all" in words(
         client.get(issue, query_string=DAY).text
     )
     traffic.send(tried(3, 180_000 * MS))
-    assert "of it, 2 retries: $0.0000 2707" in words(client.get(issue, query_string=DAY).text)
-    assert "Cost ≈ $0.0000 4060 of it, 2 retries: $0.0000 2707" in words(
+    assert "of it, 2 retries: ≈ $0.0000 2707" in words(client.get(issue, query_string=DAY).text)
+    assert "Cost ≈ $0.0000 4060 of it, 2 retries: ≈ $0.0000 2707" in words(
         client.get(f"/transactions/{trace_hex(1)}").text
     )
 
@@ -107,7 +110,7 @@ def test_what_retries_cost(client: FlaskClient, engine: Engine) -> None:
 def test_a_function_shows_its_parts(priced: FlaskClient) -> None:
     page = words(priced.get(FUNCTION, query_string=DAY).text)
     assert "Cost ≥ $0.0000 1635" in page
-    assert f"Part Count Cost Share {otlp.FUNCTION} 1 invocation $0.00000 853 52 %" in page
+    assert f"Part Count Cost Share {otlp.FUNCTION} 1 invocation ≈ $0.00000 853 52 %" in page
     assert "Transcribe 1 call not priced" in page
 
 
@@ -145,3 +148,43 @@ def test_values_of_tags_are_text(priced: FlaskClient) -> None:
     page = priced.get("/transactions", query_string={**DAY, "by": "odd"}).text
     assert HOSTILE not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def ran(number: int, *, reported: bool = True, **said: object) -> Facts:
+    """An invocation of $0.00005 that failed, which Lambda has reported on or not."""
+    row = facts.invocation(
+        number,
+        start_ms=(otlp.START_NS - facts.START_NS) // MS + number * 1_000,
+        cost_pd=50_000_000,
+        result=Result.ERROR,
+    )
+    row = row._replace(reported_ns=10_000_000 if reported else None)._replace(**said)  # type: ignore[arg-type]
+    given = facts.facts(row)
+    given.tags = [Tag(row.started_ns, row.span_id, "customer", "acme", row.function_id)]
+    return given
+
+
+@pytest.mark.parametrize(
+    ("second", "one", "both"),
+    [
+        (ran(2), "$0.0000 5000", "$0.000 10000"),
+        (ran(2, reported=False), "≈ $0.0000 5000", "≈ $0.000 10000"),
+        (ran(2, calls_cost_pd=10_000_000), "≈ $0.0000 6000", "≈ $0.000 11000"),
+        (ran(2, unpriced_calls=1), "≥ $0.0000 5000", "≥ $0.000 10000"),
+        (ran(2, reported=False, cost_pd=None, calls_cost_pd=10_000_000), "≥ $0.0000 1000", "≥ $0.0000 6000"),
+    ],
+)
+def test_a_sum_says_when_a_part_is_estimated_or_unknown(
+    client: FlaskClient, engine: Engine, second: Facts, one: str, both: str
+) -> None:
+    """On every page that adds costs up, as on the line of the invocation itself."""
+    store(engine, ran(1), second)
+    stitch(engine)
+    (issue,) = set(re.findall(r"/issues/[0-9a-f]{16}", client.get("/issues", query_string=DAY).text))
+    function = f"/functions/{facts.function().id:016x}"
+    for address in ("/issues", issue, "/transactions?by=customer", f"{function}?by=customer"):
+        shown = words(client.get(f"{address}{'&' if '?' in address else '?'}range=24h").text)
+        assert both in shown, address
+        assert ("≈" not in shown and "≥" not in shown) == (both[0] == "$"), address
+    for address in ("/transactions", function, issue):
+        assert one in words(client.get(address, query_string=DAY).text), address

@@ -27,6 +27,7 @@ from collector.store.queries.common import TimeRange
 from collector.store.queries.function import InvocationRow, list_invocations
 from webapp import charts
 from webapp.access import visitor_name
+from webapp.alerts.costs import SEVERAL, cost_marks
 from webapp.alerts.timeline import timeline
 from webapp.arguments import read_id, read_text
 from webapp.formatting.times import iso
@@ -61,7 +62,9 @@ def index() -> str:
         page = list_alerts(connection, state="active")
         groups = _grouped(page.alerts)
         shown = _first(groups, MOST)
-        situation = situations(connection, [alert.id for group in shown for alert in group], now_ms=g.now_ms)
+        listed = [alert for group in shown for alert in group]
+        situation = situations(connection, [alert.id for alert in listed], now_ms=g.now_ms)
+        marks = cost_marks(connection, listed, g.now_ms)
         rules = read_rules(connection)
         channels = list_channels(connection)
         dead = count_dead(connection, g.now_ms - DAY_MS)
@@ -72,6 +75,7 @@ def index() -> str:
         unacknowledged=groups.open,
         left_out=sum(map(len, groups)) - sum(map(len, shown)),
         situation=situation,
+        cost_marks=marks,
         rules=rules,
         channels=channels,
         hearing=[channel for channel in channels if channel.enabled],
@@ -129,6 +133,7 @@ def show(alert_id: int) -> str:
             abort(404, f"No alert with the id {format_id(alert_id)} is known.")
         stored = find_rule(connection, alert.rule_id)
         message = situations(connection, [alert_id], now_ms=g.now_ms).get(alert_id)
+        marks = cost_marks(connection, [alert], g.now_ms).get(alert_id, SEVERAL)
         deliveries = list_deliveries(connection, alert_id=alert_id, limit=200)
         events = history_of(connection, alert_id)
         tickets = tickets_of_alert(connection, alert_id)
@@ -140,6 +145,7 @@ def show(alert_id: int) -> str:
         stored=stored,
         words=describe_condition(stored.rule) if stored is not None else "",
         message=message,
+        cost_marks=marks,
         deliveries=deliveries,
         timeline=timeline(events, deliveries),
         tickets=tickets,

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from markupsafe import Markup
 
+from collector.store.queries.cost_marks import NONE, CostMarks
 from webapp.formatting.numbers import DASH, THIN, count
 
 AT_LEAST = "\N{GREATER-THAN OR EQUAL TO}"
@@ -23,7 +24,10 @@ UNREPORTED = (
     "Lambda has not reported what it billed, so this goes by the duration that the function itself measured, "
     "at list price: without free tier, volume tiers or discounts."
 )
-ESTIMATE = "An estimate from list prices: without free tier, volume tiers, discounts or savings plans."
+LISTED = "At list prices: without free tier, volume tiers, discounts or savings plans."
+PARTLY_UNREPORTED = "Lambda has not reported what it billed for all of it, so a part goes by what functions measured."
+WITH_CALLS = "Calls of other services are in it, by what was seen of their sizes."
+PARTLY_UNPRICED = "At least: no price is known for a part of it."
 ESTIMATED_CALL = "At list price, by what was seen of the size of its request and its answer."
 MEASURED_CALL = "At list price, by the capacity that the service itself said it took."
 CALLS = "At list price, by what was seen of the sizes of requests and answers, or the services' own word."
@@ -50,6 +54,7 @@ class Sums(NamedTuple):
     cost_pd: int | None
     calls_cost_pd: int = 0
     unpriced_calls: int = 0
+    unpriced: int = 0  # invocations whose own cost is unknown
 
 
 def whole_pd(priced: Priced) -> int | None:
@@ -57,6 +62,17 @@ def whole_pd(priced: Priced) -> int | None:
     if priced.cost_pd is None and not priced.calls_cost_pd:
         return None
     return (priced.cost_pd or 0) + priced.calls_cost_pd
+
+
+def together(marks: Iterable[CostMarks]) -> CostMarks:
+    """Of a sum of sums."""
+    return CostMarks(*map(any, zip(*marks, strict=True)))
+
+
+def mean_cost(sums: Sums, number: int) -> Sums:
+    """Of each of them; what has no price is left out of it as well."""
+    own = sums.cost_pd // number if sums.cost_pd is not None else None
+    return sums._replace(cost_pd=own, calls_cost_pd=sums.calls_cost_pd // number)
 
 
 def whole_decimals(rows: Iterable[Priced]) -> int:
@@ -94,16 +110,23 @@ def money(
     `reported`: whether an invocation's billed time is Lambda's word; if not, the amount is marked."""
     if amount_pd is None:
         return Markup('<span class="money unknown" title="{}">{}</span>').format(UNKNOWN, DASH)
-    title = {None: ESTIMATE, True: BILLED, False: UNREPORTED}[reported]
+    title = {None: LISTED, True: BILLED, False: UNREPORTED}[reported]
     if each:
         title = f"A million like this cost {dollars(amount_pd * 1_000_000)}. {title}"
     return _amount(dollars(amount_pd, places), title, GUESS if reported is False else "")
 
 
 def whole_cost(
-    priced: Priced, places: int | None = None, *, each: bool = False, reported: bool | None = None
+    priced: Priced,
+    places: int | None = None,
+    *,
+    each: bool = False,
+    reported: bool | None = None,
+    marks: CostMarks = NONE,
 ) -> Markup:
-    """As `money`, of something together with its calls: the title says what is what, and what is not in it."""
+    """As `money`, of something together with its calls: the title says what is what, and what is not in it. `marks`:
+    of a sum, in place of `reported`. What lacks a part is marked as a lower bound, else what holds an estimated part
+    as an estimate."""
     amount_pd = whole_pd(priced)
     if amount_pd is None:
         return money(None)
@@ -114,16 +137,35 @@ def whole_cost(
         own = f"Lambda {dollars(priced.cost_pd)}, " if priced.cost_pd is not None else ""
         parts.append(f"{own}calls of other services {dollars(priced.calls_cost_pd)} (estimated from their sizes).")
     unknown = []
+    unpriced: int = getattr(priced, "unpriced", 0)
     if priced.cost_pd is None:
         unknown.append("the function itself")
+    elif unpriced:
+        unknown.append(f"{count(unpriced)} {'invocation' if unpriced == 1 else 'invocations'}")
     if priced.unpriced_calls:
         unknown.append(f"{count(priced.unpriced_calls)} {'call' if priced.unpriced_calls == 1 else 'calls'}")
     if unknown:
         parts.append(f"At least: no price is known for {' and '.join(unknown)}.")
+    elif marks.unpriced:
+        parts.append(PARTLY_UNPRICED)
     if priced.cost_pd is not None:
-        parts.append({None: ESTIMATE, True: BILLED, False: UNREPORTED}[reported])
-    mark = AT_LEAST if unknown else GUESS if reported is False else ""
+        if marks.estimated:
+            parts.append(PARTLY_UNREPORTED)
+        parts.append({None: LISTED, True: BILLED, False: UNREPORTED}[reported])
+    estimated = priced.calls_cost_pd or marks.estimated or (reported is False and priced.cost_pd is not None)
+    mark = AT_LEAST if unknown or marks.unpriced else GUESS if estimated else ""
     return _amount(dollars(amount_pd, places), " ".join(parts), mark)
+
+
+def sum_money(amount_pd: int | None, places: int | None = None, *, marks: CostMarks = NONE) -> Markup:
+    """As `money`, of a sum that has its calls in it already."""
+    if amount_pd is None:
+        return money(None)
+    parts = [PARTLY_UNPRICED] if marks.unpriced else []
+    parts += [WITH_CALLS] if marks.with_calls else []
+    parts += [PARTLY_UNREPORTED] if marks.estimated else []
+    mark = AT_LEAST if marks.unpriced else GUESS if marks.estimated or marks.with_calls else ""
+    return _amount(dollars(amount_pd, places), " ".join([*parts, LISTED]), mark)
 
 
 def call_cost(amount_pd: int | None, *, measured: bool, charged: bool) -> Markup:
@@ -139,9 +181,10 @@ def call_cost(amount_pd: int | None, *, measured: bool, charged: bool) -> Markup
     return _amount(dollars(amount_pd), title, "" if measured else GUESS)
 
 
-def calls_money(amount_pd: int, places: int | None = None) -> Markup:
-    """Of calls together: an estimate."""
-    return _amount(dollars(amount_pd, places), CALLS, GUESS if amount_pd else "")
+def calls_money(amount_pd: int, places: int | None = None, *, unpriced: int = 0) -> Markup:
+    """Of calls together: an estimate, or a lower bound where some have no known price."""
+    title = f"{PARTLY_UNPRICED} {CALLS}" if unpriced else CALLS
+    return _amount(dollars(amount_pd, places), title, AT_LEAST if unpriced else GUESS if amount_pd else "")
 
 
 def _amount(text: str, title: str, mark: str) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, g, render_template, request
 
 from collector.domain.facts import Result
+from collector.store.queries.cost_marks import NONE, CostMarks, marks_of_functions
 from collector.store.queries.costs import CostPart
 from collector.store.queries.function import FunctionDetail, get_function, list_invocations
 from webapp import charts
@@ -52,6 +53,7 @@ def show(function_id: int) -> str:
             cursor=read_cursor(),
         )
         alerts = alerts_about(connection, function_id=function_id)
+        marks = marks_of_functions(connection, [function_id], g.period.window).get(function_id, NONE)
     bucket_s, now_ms = detail.bucket_s, g.now_ms
     return render_template(
         "function/show.html",
@@ -63,8 +65,9 @@ def show(function_id: int) -> str:
         tag=tag,
         result=result_key if result_key in RESULTS else "",
         cold_only=cold_only,
-        cost=Sums(detail.cost_total_pd, detail.calls_cost_pd, detail.unpriced_calls),
-        costs=_parts(detail),
+        cost=Sums(detail.cost_total_pd, detail.calls_cost_pd, detail.unpriced_calls, detail.unpriced),
+        marks=marks,
+        costs=_parts(detail, marks),
         tag_costs=read_tag_costs(tag, function_id=function_id),
         filtered=bool(issue_id is not None or search or result_key in RESULTS or cold_only or tag),
         figures={
@@ -87,8 +90,11 @@ def show(function_id: int) -> str:
     )
 
 
-def _parts(detail: FunctionDetail) -> list[CostPart]:
-    own = CostPart(detail.function, "lambda", detail.invocations_total, detail.cost_total_pd, 0, estimated=None)
+def _parts(detail: FunctionDetail, marks: CostMarks) -> list[CostPart]:
+    estimated = True if marks.estimated else None
+    own = CostPart(
+        detail.function, "lambda", detail.invocations_total, detail.cost_total_pd, detail.unpriced, estimated=estimated
+    )
     return [own, *detail.calls_by_service]
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from flask import Blueprint, g, render_template
 
+from collector.store.queries.cost_marks import marks_of_functions
 from collector.store.queries.functions import SORTS, list_functions
 from webapp.arguments import read_sorting, read_text
-from webapp.formatting.money import Sums
+from webapp.formatting.money import Sums, together
 from webapp.store import connect
 
 blueprint = Blueprint("functions", __name__, template_folder="templates")
@@ -22,6 +23,7 @@ def index() -> str:
         rows = list_functions(
             connection, g.period.window, search=search, sort=sorting.by, descending=sorting.descending
         )
+        marks = marks_of_functions(connection, [row.function.id for row in rows if row.invocations], g.period.window)
     invocations = sum(row.invocations for row in rows)
     return render_template(
         "functions/index.html",
@@ -35,7 +37,10 @@ def index() -> str:
             _known_sum(row.cost_pd for row in rows),
             sum(row.calls_cost_pd for row in rows),
             sum(row.unpriced_calls for row in rows),
+            sum(row.unpriced for row in rows),
         ),
+        marks=marks,
+        whole_marks=together(marks.values()),
     )
 
 

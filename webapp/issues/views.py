@@ -8,6 +8,8 @@ from werkzeug.wrappers import Response
 from collector.domain.facts import FAILURES, IssueKind
 from collector.domain.issue_states import ACTIVE, Status
 from collector.store import issue_states
+from collector.store.queries.common import TimeRange
+from collector.store.queries.cost_marks import NONE, marks_of_issues
 from collector.store.queries.issue import get_issue
 from collector.store.queries.issues import SORTS, IssueFilter, assignees, count_issues, issue_choices, list_issues
 from webapp import charts, stacks
@@ -63,12 +65,14 @@ def index() -> str:
             descending=sorting.descending,
             now_ms=g.now_ms,
         )
+        marks = marks_of_issues(connection, [row.id for row in rows], g.period.window)
         counts = count_issues(connection, g.period.window, wanted, now_ms=g.now_ms)
         kinds, functions = issue_choices(connection, g.period.window)
         people = assignees(connection)
     return render_template(
         "issues/index.html",
         rows=rows,
+        marks=marks,
         sorting=sorting,
         wanted=wanted,
         tab=tab,
@@ -90,10 +94,12 @@ def show(issue_id: int) -> str:
             abort(404, f"No issue with the id {format_id(issue_id)} has occurred yet.")
         people = assignees(connection)
         alerts = alerts_about(connection, issue_id=issue_id)
+        marks = marks_of_issues(connection, [issue_id], TimeRange(0, g.now_ms)).get(issue_id, NONE)
     exception = issue.samples.exception
     return render_template(
         "issues/show.html",
         issue=issue,
+        marks=marks,
         people=people,
         alerts=alerts,
         stack=stacks.blocks(stacks.ends(exception.stacktrace)) if exception is not None else [],

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
+from collector.store.queries.cost_marks import CostMarks
 from collector.store.queries.transaction import TransactionDetail, find_transaction, get_transaction
 from webapp.arguments import read_text
 from webapp.store import connect
@@ -41,7 +42,7 @@ def show(transaction_id: bytes) -> str:
         running=[span for span in detail.spans if span.kind == "invocation" and tree.open_end(span) == "running"],
         told=[(span, issue) for span in detail.spans for issue in span.reported],
         partial=[row for row in timeline.rows if row.partial],
-        reported=all(invocation.reported_ns is not None for invocation in detail.invocations),
+        marks=_marks(detail),
         failed_invocations=max(detail.failed_invocations, count_failed(tree)),
         handled=[span for span in detail.spans if span.kind == "call" and span.failed],
         picture=draw_transaction(tree, span_url),
@@ -107,6 +108,14 @@ def _read(transaction_id: bytes) -> TransactionDetail:
             "what is old enough may have been deleted.",
         )
     return detail
+
+
+def _marks(detail: TransactionDetail) -> CostMarks:
+    return CostMarks(
+        estimated=any(one.reported_ns is None and one.cost_pd is not None for one in detail.invocations),
+        unpriced=any(one.cost_pd is None or one.unpriced_calls for one in detail.invocations),
+        with_calls=bool(detail.calls_cost_pd),
+    )
 
 
 def _span_urls(transaction_id: bytes) -> Callable[[str], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, g, render_template, request
 
+from collector.store.queries.cost_marks import marks_of_transactions
 from collector.store.queries.lookups import function_by_id, function_names, issue_by_id, resource_by_id
 from collector.store.queries.transactions import Outcome, list_transactions, summarize_transactions
 from webapp import charts
@@ -31,6 +32,7 @@ def index() -> str:
             tag=tag,
             cursor=read_cursor(),
         )
+        marks = marks_of_transactions(connection, [row.id for row in page.rows])
         summary = summarize_transactions(
             connection,
             window,
@@ -50,6 +52,7 @@ def index() -> str:
     return render_template(
         "transactions/index.html",
         page=page,
+        marks=marks,
         summary=summary,
         functions=functions,
         function_id=function_id,

@@ -30,6 +30,9 @@ class CostPart:
     unpriced: int  # of `count`, those whose cost is not known
     # False: invocations, all of which Lambda has reported on; None: it has on some, perhaps
     estimated: bool | None = True
+    # The calls of a function are parts of their own.
+    calls_cost_pd: int = 0
+    unpriced_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class TagCost:
     cost_pd: int | None
     calls_cost_pd: int
     unpriced_calls: int
+    unpriced: int = 0  # of `invocations`, those whose own cost is unknown
 
 
 def parts_of(
@@ -176,6 +180,7 @@ def cost_by_tag(
             row.cost_pd if row.unpriced < row.invocations else None,
             row.calls_cost_pd,
             row.unpriced_calls,
+            row.unpriced,
         )
         for row in connection.execute(statement)
     )

@@ -94,6 +94,7 @@ class FunctionDetail:
     handled: tuple[Point, ...] = ()
     refused: int = 0  # times that others would have invoked it and Lambda refused, as far as they told
     throttled_calls: int = 0  # its own calls that AWS refused because they were too many
+    unpriced: int = 0  # of its invocations, those whose cost is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,7 @@ def get_function(connection: Connection, function_id: int, window: TimeRange) ->
         handled=buckets.points({bar: values[8] for bar, values in sums.items()}),
         refused=refused,
         throttled_calls=throttles,
+        unpriced=unpriced,
     )
 
 

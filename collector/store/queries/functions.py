@@ -36,6 +36,7 @@ class FunctionRow:
     error_trend: tuple[int, ...]
     calls_cost_pd: int = 0  # of those of its calls that have a price
     unpriced_calls: int = 0
+    unpriced: int = 0  # of `invocations`, those whose cost is unknown
 
     @property
     def whole_cost_pd(self) -> int | None:
@@ -94,6 +95,7 @@ def list_functions(
                 error_trend=tuple(error_trends.get(found.id, quiet)),
                 calls_cost_pd=calls_cost_pd,
                 unpriced_calls=unpriced_calls,
+                unpriced=unpriced,
             )
         )
     return _sorted(rows, sort, descending)[:MOST]

@@ -49,6 +49,9 @@ class Sample:
     version: str  # "" where it is not known
     message: str  # its own; "" where its span does not say
     tags: tuple[Tag, ...]
+    calls_cost_pd: int = 0  # of those of its calls that have a price
+    unpriced_calls: int = 0
+    reported: bool = False  # by the platform: what was billed is known, no estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,9 @@ def read_samples(connection: Connection, issue_id: int, window: TimeRange) -> Sa
             duration_ns=ran_ns(row) if row.result is not None else None,
             request_id=row.request_id,
             cost_pd=row.cost_pd,
+            calls_cost_pd=row.calls_cost_pd or 0,
+            unpriced_calls=row.unpriced_calls or 0,
+            reported=row.reported_ns is not None,
             version=_version(span.resource) if span is not None else "",
             message=(exception.message if exception else span.status_message) if span is not None else "",
             tags=tags.get((row.started_ns, row.span_id), ()),
@@ -112,7 +118,16 @@ def read_samples(connection: Connection, issue_id: int, window: TimeRange) -> Sa
 
 
 def _columns() -> list[Any]:
-    names = ("result", "finished", "duration_ns", "reported_ns", "request_id", "cost_pd")
+    names = (
+        "result",
+        "finished",
+        "duration_ns",
+        "reported_ns",
+        "request_id",
+        "cost_pd",
+        "calls_cost_pd",
+        "unpriced_calls",
+    )
     return [invocations.c[name] for name in names]
 
 

@@ -170,7 +170,7 @@ def test_the_values_of_a_tag(database: Engine) -> None:
     expected = (
         TagCost("<b>big</b>", 1, 0, 50_000, 0, 0),
         TagCost("acme", 2, 1, 10_000, 12_200, 2),
-        TagCost("unknown", 1, 0, None, 0, 0),
+        TagCost("unknown", 1, 0, None, 0, 0, 1),
     )
     with database.connect() as connection:
         assert tag_keys(connection) == ["customer", "plan"]
