@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from collector.domain.facts import Result
 from tests.collector.alerts.world import World, rule
 from tests.webapp.alerting import MARK, SECRET, alerts_of, channel_id, fields_of, fired, stored_rules
 from tests.webapp.forms import send_form
+from tests.webapp.test_lives import words as read_words
 from webapp import create_app
 from webapp.identifiers import format_id
 
@@ -46,6 +49,25 @@ def test_an_open_alert(client: FlaskClient, engine: Engine, world: World) -> Non
     assert f"/alerts/{format_id(alert.id)}" in client.get("/alerts/history?severity=error&rule=rule").text
     for filter in ("state=resolved", "severity=critical", "rule=other", "function=0000000000000001"):
         assert f"/alerts/{format_id(alert.id)}" not in client.get(f"/alerts/history?{filter}").text
+
+
+def test_several_alerts_of_a_function_are_one_line_on_its_page(
+    client: FlaskClient, engine: Engine, world: World
+) -> None:
+    """With their names, each of which leads to its alert; more than four are counted."""
+    rules = [replace(rule(name=f"Rule {number}"), id=f"rule-{number}") for number in range(1, 6)]
+    rounds = world.begin(*rules)
+    world.invoke(700, type="CardError", result=Result.ERROR)
+    world.run(rounds, 705)
+    (function_id,) = {alert.subject.function_id for alert in alerts_of(engine, "open")}
+    page = client.get(f"/functions/{format_id(function_id or 0)}").text
+    (hint,) = re.findall(r'<section class="alert-hint.*?</section>', page, re.DOTALL)
+    assert read_words(hint).startswith("error 5 alerts open: Rule")
+    assert hint.count("<p>") == 1
+    assert sum(f"/alerts/{format_id(alert.id)}" in hint for alert in alerts_of(engine, "open")) == 4
+    assert read_words(hint).endswith("and 1 more")
+    assert send_form(client, "/alerts", alert=format_id(alerts_of(engine)[0].id), action="acknowledge")
+    assert "5 alerts open, 1 acknowledged:" in client.get(f"/functions/{format_id(function_id or 0)}").text
 
 
 def test_what_is_done_about_an_alert(client: FlaskClient, engine: Engine, world: World) -> None:

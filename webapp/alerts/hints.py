@@ -14,7 +14,7 @@ from collector.alerts.pages import count_active, list_alerts
 from collector.store.errors import StoreError
 from webapp.store import connect
 
-MOST_HINTS = 5
+MOST_HINTS = 50
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,6 @@ def alerts_about(
     connection: Connection, *, function_id: int | None = None, issue_id: int | None = None
 ) -> Sequence[Alert]:
     """Those that are open or acknowledged, the most severe first."""
-    page = list_alerts(connection, function_id=function_id, issue_id=issue_id, most=50)
+    page = list_alerts(connection, function_id=function_id, issue_id=issue_id, most=MOST_HINTS)
     order = list(Severity)
-    return sorted(page.alerts, key=lambda alert: (order.index(alert.severity), -alert.since_s))[:MOST_HINTS]
+    return sorted(page.alerts, key=lambda alert: (order.index(alert.severity), -alert.since_s))

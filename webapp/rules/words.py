@@ -17,7 +17,7 @@ _COUNTED = {
     ConditionKind.TIMEOUTS: ("an invocation times out", "invocations time out"),
     ConditionKind.OUT_OF_MEMORY: ("an invocation runs out of memory", "invocations run out of memory"),
     ConditionKind.THROTTLES: ("a call is throttled", "calls are throttled"),
-    ConditionKind.ISSUE: ("an issue occurs", "occurrences of an issue"),
+    ConditionKind.ISSUE: ("an issue occurs", "times an issue occurs"),
 }
 _METRICS = {
     Metric.INVOCATIONS: "the number of invocations",
@@ -103,7 +103,7 @@ def _said(rule: Rule) -> str:
     if condition.below is not None:
         bound += f"{' or ' if bound else ''}below {quantity(condition, condition.below)}"
     sentences: dict[ConditionKind, Callable[[], str]] = {
-        ConditionKind.NEW_ISSUE: lambda: "a new issue",
+        ConditionKind.NEW_ISSUE: lambda: "a new issue appears",
         ConditionKind.REGRESSED_ISSUE: lambda: "an issue that was resolved comes back",
         ConditionKind.ERROR_RATE: lambda: f"more than {ratio(above)} of invocations fail{within}",
         ConditionKind.COLD_STARTS: lambda: f"more than {ratio(above)} of invocations are cold starts{within}",
@@ -112,12 +112,12 @@ def _said(rule: Rule) -> str:
             f"{'an invocation takes' if above == 0 else f'more than {count(above)} invocations take'} more than "
             f"{ratio(condition.share)} of the time limit{within if above else ''}"
         ),
-        ConditionKind.DURATION: lambda: f"{percentile} of durations {bound}{within}",
+        ConditionKind.DURATION: lambda: f"{percentile} of durations is {bound}{within}",
         ConditionKind.INVOCATIONS: lambda: (
-            f"no invocation at all{within}" if condition.below == 1 else f"invocations {bound}{within}"
+            f"nothing is invoked at all{within}" if condition.below == 1 else f"the number of invocations is {bound}{within}"
         ),
-        ConditionKind.COST: lambda: f"cost {bound}{' this month' if condition.month else within}",
-        ConditionKind.FORECAST: lambda: f"forecast of the month {bound}",
+        ConditionKind.COST: lambda: f"the cost is {bound}{' this month' if condition.month else within}",
+        ConditionKind.FORECAST: lambda: f"the forecast of the month is {bound}",
         ConditionKind.ANOMALY: lambda: (
             f"{_METRICS[condition.metric]}{f' ({percentile})' if condition.metric is Metric.DURATION else ''} of an "
             f"hour is unlike the same hour of the last {condition.days} days: {bound} usual deviations"

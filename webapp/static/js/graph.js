@@ -6,6 +6,9 @@ const LEAST = 0.15;
 // Below this names cannot be read: then the graph scrolls instead.
 const SMALLEST = 0.6;
 const SMALLEST_ON_PHONE = 0.8;
+const PHONE = 700;
+const BESIDE = 17; // pixels that stay free beside a node at an edge, which fades
+const SHRUNK = 0.72;
 
 class View {
   constructor(box) {
@@ -29,15 +32,53 @@ class View {
 
   /** As much of it as can be read, with what failed in sight. */
   begin() {
-    this.zoom(Math.max(this.whole, this.box.clientWidth < 700 ? SMALLEST_ON_PHONE : SMALLEST), 0, 0);
+    this.zoom(Math.max(this.whole, this.box.clientWidth < PHONE ? SMALLEST_ON_PHONE : SMALLEST), 0, 0);
+    this.box.addEventListener("scroll", () => this.fade());
+    addEventListener("resize", () => this.fade());
+    this.show();
+    this.fade();
+  }
+
+  /** Scrolls to where it is to be read from. */
+  show() {
     if (this.box.classList.contains("map")) return;
     // A transaction begins at the left, in the middle of what does not fit.
     this.box.scrollTo(0, (this.box.scrollHeight - this.box.clientHeight) / 2);
     const failed = this.svg.querySelector(".node.failed");
-    if (!failed) return;
-    const [node, box] = [failed.getBoundingClientRect(), this.box.getBoundingClientRect()];
-    if (node.left >= box.left && node.right <= box.right && node.top >= box.top && node.bottom <= box.bottom) return;
-    this.box.scrollBy((node.left + node.right - box.left - box.right) / 2, (node.top + node.bottom - box.top - box.bottom) / 2);
+    const [node, box] = [failed?.getBoundingClientRect(), this.box.getBoundingClientRect()];
+    if (node && (node.left < box.left || node.right > box.right || node.top < box.top || node.bottom > box.bottom)) {
+      this.box.scrollBy((node.left + node.right - box.left - box.right) / 2, (node.top + node.bottom - box.top - box.bottom) / 2);
+    }
+    if (box.width < PHONE) this.align(failed);
+  }
+
+  /** Ends the picture between two columns on a phone, not within a node: as many as fit, `kept` among them. */
+  align(kept) {
+    const edge = this.box.getBoundingClientRect().left - this.box.scrollLeft;
+    const columns = new Map();
+    for (const node of this.svg.querySelectorAll(".node .box")) {
+      const { left, right } = node.getBoundingClientRect();
+      columns.set(Math.round(left - edge), right - edge);
+    }
+    const places = [...columns].sort((one, other) => one[0] - other[0]);
+    if (!places.length) return;
+    const wanted = kept ? Math.round(kept.querySelector(".box").getBoundingClientRect().left - edge) : places[0][0];
+    const room = this.box.clientWidth - 2 * BESIDE;
+    let first = Math.max(places.findIndex(([left]) => left === wanted), 0);
+    let last = first;
+    // A little smaller, if one more column fits so. What it called comes before what called it.
+    while (last + 1 < places.length && places[last + 1][1] - places[first][0] <= room / SHRUNK) last += 1;
+    while (first > 0 && places[last][1] - places[first - 1][0] <= room / SHRUNK) first -= 1;
+    const shrunk = Math.min(1, room / (places[last][1] - places[first][0]));
+    this.zoom(this.scale * shrunk, 0, 0);
+    this.box.scrollTo(places[first][0] * shrunk - BESIDE, this.box.scrollTop);
+  }
+
+  /** Where it goes on beyond an edge, it fades. */
+  fade() {
+    const { scrollLeft, clientWidth, scrollWidth } = this.box;
+    this.box.classList.toggle("more-before", scrollLeft > 2);
+    this.box.classList.toggle("more-after", scrollLeft + clientWidth < scrollWidth - 2);
   }
 
   fit() {
@@ -53,6 +94,7 @@ class View {
     this.svg.setAttribute("width", Math.round(this.full.width * next));
     this.svg.setAttribute("height", Math.round(this.full.height * next));
     this.box.scrollTo(left * next - x, top * next - y);
+    this.fade();
   }
 
   zoomBy(factor) {
