@@ -7,6 +7,7 @@ Colours are roles (`meta`), which the script turns into those of the light or da
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
@@ -79,6 +80,23 @@ def durations(average: Sequence[Point], p95: Sequence[Point], bucket_s: int, now
     for points, role, name in ((p95, "p95", "p95"), (average, "main", "average")):
         _add_line(figure, points, bucket_s, now_ms, role=role, name=name)
     return _json(figure)
+
+
+def with_peaks(
+    points: Sequence[tuple[int, float | None]], fired: Sequence[tuple[int, int | None, float]], *, lowest: bool = False
+) -> list[tuple[int, float | None]]:
+    """The points, which are looked at less often than the rule is, with what lies between them: where it would have
+    fired, the value is the farthest that it went (`lowest`: down). Arguments as `against_threshold` has them."""
+    found = list(points)
+    moments = [second for second, _ in found]
+    for since_s, until_s, peak in fired:
+        first = bisect_left(moments, since_s)
+        last = len(moments) if until_s is None else bisect_left(moments, until_s) + 1
+        within = [value for _, value in found[first:last] if value is not None]
+        if first == len(moments) or (within and (min(within) <= peak if lowest else max(within) >= peak)):
+            continue
+        found[first] = (moments[first], peak)
+    return found
 
 
 def against_threshold(

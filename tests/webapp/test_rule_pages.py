@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,10 +24,12 @@ from collector.alerts.model import (
     Severity,
 )
 from collector.alerts.pages import list_mutes, read_rule
-from tests.collector.alerts.world import World, rule
+from collector.domain.facts import Result
+from tests.collector.alerts.world import DAY_S, World, rule
 from tests.webapp.alerting import MARK, alerts_of, fields_of, fired, stored_rules
 from tests.webapp.forms import send_form
-from webapp import create_app
+from tests.webapp.test_lives import words as read_words
+from webapp import charts, create_app
 from webapp.identifiers import format_id
 from webapp.rules.form import form_of, new_form, values_of
 from webapp.rules.words import describe_condition
@@ -92,13 +97,13 @@ def test_every_condition_has_a_form(client: FlaskClient, engine: Engine, world: 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"above": "many"}, "above: not a share"),
+        ({"above": "many"}, "not a share"),
         ({"name": ""}, "a rule needs a name"),
-        ({"window": "90s"}, "window: must be whole minutes"),
-        ({"minimum": "1.5"}, "minimum: must be a whole number"),
+        ({"window": "90s"}, "must be whole minutes, from 1m to 7d"),
+        ({"minimum": "1.5"}, "must be a whole number"),
         ({"severity": "dire"}, "is none of critical"),
         ({"tags": "tenant"}, ""),
-        ({"repeat": "1s"}, "repeat: must be once"),
+        ({"repeat": "1s"}, "must be once, every event"),
         ({"description": "x" * 2_001}, "at most 2000 characters"),
     ],
 )
@@ -114,6 +119,72 @@ def test_what_cannot_be_saved(client: FlaskClient, engine: Engine, changed: dict
     for text in changed.values():
         assert text in answer.text
     assert stored_rules(engine) == {}
+
+
+def test_all_that_is_wrong_is_said_at_once(client: FlaskClient, engine: Engine) -> None:
+    """Beside each field, and together above them, by the names that the form has for them."""
+    wrong = {"name": "", "above": "many", "window": "90s", "minimum": "1.5", "repeat": "1s"}
+    sent = fields_of(None, ConditionKind.ERROR_RATE) | wrong
+    answer = send_form(client, "/alerts/new-rule", action="save", **sent)
+    assert answer.status_code == 400
+    (summary,) = re.findall(r'<div class="problem".*?</div></div>', answer.text, re.DOTALL)
+    said = read_words(summary)
+    assert said.startswith("Nothing was saved: 5 fields need another look. Name : a rule needs a name")
+    for text in ("Fires above : not a share", "Within : must be whole minutes", "Least invocations : must be a whole"):
+        assert text in said
+    assert "How often : must be once" in said
+    for name in wrong:
+        assert f'id="fault-{name}"' in answer.text
+        assert f'aria-describedby="fault-{name}"' in answer.text
+    preview = send_form(client, "/alerts/preview", **sent).text
+    assert "Within: must be whole minutes" in preview
+    assert "rule needs a name" not in preview
+    assert stored_rules(engine) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "expected"),
+    [
+        (ConditionKind.INVOCATIONS, {"above": "", "below": ""}, ["above"]),
+        (ConditionKind.INVOCATIONS, {"above": "3", "below": "1", "window": "x"}, ["below", "window"]),
+        (ConditionKind.ANOMALY, {"days": "99", "above": "x"}, ["above", "days"]),
+        (ConditionKind.BURN_RATE, {"objective": "200%", "long-1": "5m", "short-1": "1h"}, ["objective", "burns"]),
+        (ConditionKind.ISSUE, {"types": "x" * 9_000, "regions": "y" * 9_000}, ["types", "regions"]),
+    ],
+)
+def test_faults_of_every_kind(
+    client: FlaskClient, kind: ConditionKind, changed: dict[str, str], expected: list[str]
+) -> None:
+    answer = send_form(client, "/alerts/new-rule", action="save", **fields_of(None, kind) | {"name": "A"} | changed)
+    assert answer.status_code == 400
+    assert re.findall(r'<span class="fault name" id="fault-([a-z-]+)"', answer.text) == expected
+
+
+def test_the_preview_begins_with_the_data_and_shows_what_fired(client: FlaskClient, world: World) -> None:
+    """Its points are looked at less often than the rule is; a moment that fired stands above the line all the same."""
+    world.begin()
+    world.invoke(30)
+    world.invoke(700, result=Result.ERROR)
+    world.now_s = 3 * 3_600
+    text = send_form(client, "/alerts/preview", **fields_of(None, ConditionKind.ERRORS)).text
+    assert "when the first data came" in read_words(text)
+    (drawn,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)
+    line = next(one for one in json.loads(html.unescape(drawn))["data"] if one.get("mode") == "lines")
+    assert line["x"][0] / 1000 - DAY_S < 600
+    assert max(line["y"]) == 1
+    world.now_s = 8 * 86_400
+    assert "in the last seven days" in read_words(
+        send_form(client, "/alerts/preview", **fields_of(None, ConditionKind.ERRORS)).text
+    )
+
+
+def test_points_rise_to_what_fired_between_them() -> None:
+    points = [(0, 0.0), (900, None), (1800, 2.0), (2700, 0.0)]
+    assert charts.with_peaks(points, [(60, 120, 7.0)]) == [(0, 0.0), (900, 7.0), (1800, 2.0), (2700, 0.0)]
+    assert charts.with_peaks(points, [(1000, 1700, 1.5)]) == points
+    assert charts.with_peaks(points, [(2000, None, 3.0)])[3] == (2700, 3.0)
+    assert charts.with_peaks(points, [(2800, None, 3.0)]) == points
+    assert charts.with_peaks(points, [(1000, 1700, 0.5)], lowest=True)[2] == (1800, 0.5)
 
 
 def test_two_rules_of_one_name(client: FlaskClient, engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
@@ -13,7 +14,6 @@ from collector.alerts import actions
 from collector.alerts.conditions import KINDS
 from collector.alerts.model import ConditionKind, Fired, Grouping, Metric, Preview, Rule, Severity
 from collector.alerts.pages import (
-    RuleFault,
     StoredRule,
     describe,
     find_rule,
@@ -26,7 +26,9 @@ from collector.alerts.pages import (
     trend,
 )
 from collector.store.queries.channels import list_channels
+from collector.store.queries.windows import first_minute
 from webapp import charts
+from webapp.rules.faults import LABELS, FormFault, read_form
 from webapp.rules.form import MOST_BURNS, REPEATS, form_of, id_of, new_form, percentiles, sent_form, values_of
 from webapp.rules.words import ABOUT, GROUPS, describe_condition, describe_repeat, quantity
 from webapp.store import begin, connect
@@ -34,7 +36,8 @@ from webapp.store import begin, connect
 blueprint = Blueprint("rules", __name__, template_folder="templates")
 
 PAGE = "page"  # where a rule comes from that was made here
-STEP_S = 900  # of the preview's chart
+LOOKED_S = 7 * 86_400  # the preview's
+MOST_POINTS = 672  # of its chart: one each quarter of an hour of a week
 DRAFT = "draft"  # the id of a rule that has none yet
 
 
@@ -71,12 +74,9 @@ def create() -> str | Response | tuple[str, int]:
     with connect() as connection:
         known = read_rules(connection)
     previews = request.form.get("action") == "preview"
-    if not form["name"] and not previews:
-        return _form(form, None, fault=RuleFault(("name",), "a rule needs a name")), 400
-    try:
-        rule = read_rule(id_of(form["name"], known.__contains__, "rule"), values_of(form))
-    except RuleFault as fault:
-        return _form(form, None, fault=fault), 400
+    rule, faults = read_form(id_of(form["name"], known.__contains__, "rule"), form, named=not previews)
+    if rule is None:
+        return _form(form, None, faults=faults), 400
     if previews:
         return _form(form, None, shown=_shown(rule))
     with begin() as connection:
@@ -98,10 +98,9 @@ def change(rule_id: str) -> str | Response | tuple[str, int]:
     form = sent_form(request.form)
     with connect() as connection:
         stored = _stored(connection, rule_id)
-    try:
-        rule = read_rule(rule_id, values_of(form))
-    except RuleFault as fault:
-        return _form(form, stored, fault=fault), 400
+    rule, faults = read_form(rule_id, form)
+    if rule is None:
+        return _form(form, stored, faults=faults), 400
     if request.form.get("action") == "preview":
         return _form(form, stored, shown=_shown(rule))
     with begin() as connection:
@@ -131,11 +130,13 @@ def delete(rule_id: str) -> Response:
 @blueprint.post("/alerts/preview")
 def preview() -> str:
     """When the rule of the form would have fired, as a part of a page; nothing is stored."""
-    try:
-        rule = read_rule(DRAFT, values_of(sent_form(request.form)))
-    except RuleFault as fault:
-        return render_template("rules/_preview.html", fault=fault, shown=None)
-    return render_template("rules/_preview.html", fault=None, shown=_shown(rule))
+    form = sent_form(request.form)
+    if _kind(form["condition"]) is None:
+        abort(400, "There is no such condition.")
+    rule, faults = read_form(DRAFT, form, named=False)
+    return render_template(
+        "rules/_preview.html", faults=_by_field(faults), shown=_shown(rule) if rule is not None else None
+    )
 
 
 class _Shown:
@@ -146,6 +147,7 @@ class _Shown:
         self.words = describe_condition(rule)
         self.preview: Preview = preview_rule(connection, rule, now_ms=g.now_ms)
         self.functions = functions_within(connection, rule)
+        self.since_ms: int | None = None  # when the first data came, if that was later than the chart could begin
         self.figure: Markup | None = None
         if not self.preview.reason:
             self.figure = self._draw(connection)
@@ -158,13 +160,19 @@ class _Shown:
         return (fired.until_s if fired.until_s is not None else self.preview.end_s) - fired.since_s + 60
 
     def _draw(self, connection: Connection) -> Markup | None:
-        start_s, end_s = self.preview.end_s - 7 * 86_400, self.preview.end_s
-        step_s = max(STEP_S, self.rule.window_s // 900 * 900 if self.rule.window_s <= 6 * 3_600 else STEP_S)
+        end_s = self.preview.end_s
+        start_s = end_s - LOOKED_S
+        first_s = first_minute(connection)
+        if first_s is not None and first_s > start_s:
+            start_s, self.since_ms = min(first_s, end_s - 2 * 60) // 60 * 60, first_s * 1000
+        step_s = -(-(end_s - start_s) // MOST_POINTS // 60) * 60
         found = trend(connection, self.rule, start_s=start_s, end_s=end_s, step_s=step_s, now_ms=g.now_ms)
         if len(found.points) < 2:
             return None
         fired = [(one.since_s, one.until_s, one.peak) for one in self.preview.fired]
-        return charts.against_threshold(found.points, found.threshold, fired, words=self.amount)
+        condition = self.rule.condition
+        points = charts.with_peaks(found.points, fired, lowest=condition.below is not None and condition.above is None)
+        return charts.against_threshold(points, found.threshold, fired, words=self.amount)
 
 
 def _shown(rule: Rule) -> _Shown:
@@ -176,7 +184,7 @@ def _form(
     form: dict[str, Any],
     stored: StoredRule | None,
     *,
-    fault: RuleFault | None = None,
+    faults: Sequence[FormFault] = (),
     shown: _Shown | None = None,
 ) -> str:
     kind = _kind(form["condition"])
@@ -193,8 +201,8 @@ def _form(
         about=KINDS[kind],
         said=ABOUT[kind],
         words=describe_condition(stored.rule) if stored is not None else "",
-        fault=fault,
-        place=str(fault.path[0]) if fault is not None and fault.path else "",
+        faults=_by_field(faults),
+        labels=LABELS,
         shown=shown,
         firing=firing,
         channels=channels,
@@ -211,6 +219,10 @@ def _form(
         repeats=REPEATS if form["repeat"] in REPEATS else (*REPEATS, form["repeat"]),
         most_burns=min(MOST_BURNS, len(form["burns"]) + 1),
     )
+
+
+def _by_field(faults: Sequence[FormFault]) -> dict[str, FormFault]:
+    return {fault.field: fault for fault in faults}
 
 
 def _stored(connection: Connection, rule_id: str) -> StoredRule:

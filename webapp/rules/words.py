@@ -114,7 +114,9 @@ def _said(rule: Rule) -> str:
         ),
         ConditionKind.DURATION: lambda: f"{percentile} of durations is {bound}{within}",
         ConditionKind.INVOCATIONS: lambda: (
-            f"nothing is invoked at all{within}" if condition.below == 1 else f"the number of invocations is {bound}{within}"
+            f"nothing is invoked at all{within}"
+            if condition.below == 1
+            else f"the number of invocations is {bound}{within}"
         ),
         ConditionKind.COST: lambda: f"the cost is {bound}{' this month' if condition.month else within}",
         ConditionKind.FORECAST: lambda: f"the forecast of the month is {bound}",

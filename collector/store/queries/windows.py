@@ -11,9 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, Subquery, Table, cast, func, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Subquery,
+    Table,
+    cast,
+    func,
+    select,
+    union_all,
+)
 
 from collector.store.queries.common import Point, TimeRange
+from collector.store.tables import function_stats
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -130,6 +143,19 @@ def total(column: ColumnElement[int]) -> ColumnElement[int]:
 def grouped(rows: FromClause, keys: Sequence[ColumnElement[Any]], *sums: str) -> Select[*tuple[Any, ...]]:
     """`rows` summed up per distinct keys: a SELECT of the keys, then the sums of the named columns."""
     return select(*keys, *(total(rows.c[name]).label(name) for name in sums)).group_by(*keys)
+
+
+def first_minute(connection: Connection) -> int | None:
+    """When the first invocation began that is still counted, in seconds, to the minute or the hour; None: there is
+    none."""
+    stats = function_stats.c
+    starts = [
+        connection.scalar(select(func.min(stats.start_s)).where(stats.resolution == resolution))
+        for resolution in (MINUTE_S, HOUR_S)
+    ]
+    found = [start for start in starts if start is not None]
+    # Minutes are kept for a shorter time than hours; an hour begins before its first minute.
+    return None if not found else found[0] if found[0] - found[-1] < HOUR_S else found[-1]
 
 
 def _within(time_ms: int) -> int:
