@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from clew.lean_span import put, start_call, start_root
+from clew.lean_span import Told, put, start_call, start_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,10 +107,12 @@ def test_there_is_none_below_what_is_not_sampled() -> None:
 def test_our_own_attributes_join_those_of_the_function() -> None:
     """In whatever order they come; after the end none does."""
     provider, kept = _provider()
-    span = start_call(provider.get_tracer("clew"), "s3.GetObject", SENDER, {"ours": 1})
+    told = Told("s3.GetObject", SpanKind.CLIENT, {"cloud.region": "eu-west-1"})
+    span = start_call(provider.get_tracer("clew"), SENDER, told, {"ours": 1})
     span.set_attribute("theirs", 2)
     put(span, {"ours": 3, "more": [4]})
     span.end(20)
     put(span, {"ours": 5})
 
-    assert _told(kept)["attributes"] == {"ours": 3, "theirs": 2, "more": [4]}
+    assert _told(kept)["attributes"] == {"cloud.region": "eu-west-1", "ours": 3, "theirs": 2, "more": [4]}
+    assert told.attributes == {"cloud.region": "eu-west-1"}

@@ -232,7 +232,7 @@ def test_keys_that_anyone_may_send_take_no_memory() -> None:
     for number in range(50):
         renderer.render({f"{number}{'x' * 100_000}": 1})
 
-    assert sum(map(len, renderer.secrets._known)) < 10_000
+    assert sum(map(len, renderer.secrets.known)) < 10_000
 
 
 @pytest.mark.parametrize(

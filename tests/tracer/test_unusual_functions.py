@@ -16,7 +16,7 @@ import pytest
 from opentelemetry import context as otel_context
 
 import clew
-from clew import engine
+from clew import contexts, engine
 from clew.settings import read
 from tests.tracer.sink import Sink, attributes
 from tests.tracer.test_handlers import python
@@ -277,16 +277,11 @@ def test_a_signal_handler_raises_while_a_context_is_left(sink: Sink, trace: Any,
     def alarm(*_: Any) -> None:
         raise LateError("too late")
 
-    class Interrupted:
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
+    leave = contexts._detach
 
-        def detach(self, token: Any) -> None:
-            self._inner.detach(token)
-            signal.raise_signal(signal.SIGUSR1)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._inner, name)
+    def interrupted(token: Any) -> None:
+        leave(token)
+        signal.raise_signal(signal.SIGUSR1)
 
     def handler(event: Any, context: Any) -> str:
         if where == "span":
@@ -298,7 +293,7 @@ def test_a_signal_handler_raises_while_a_context_is_left(sink: Sink, trace: Any,
         return "done"
 
     def interrupt() -> None:
-        patch.setattr(otel_context, "_RUNTIME_CONTEXT", Interrupted(otel_context._RUNTIME_CONTEXT))
+        patch.setattr(contexts, "_detach", interrupted)
 
     traced = trace(handler)
     before = signal.signal(signal.SIGUSR1, alarm)

@@ -14,13 +14,14 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from clew.call_plans import plan_of
+from clew.contexts import SPAN_KEY, attach, current_context, detach
 from clew.events import MAX_NAME, mapping, text
-from clew.guard import Guard
+from clew.guard import Guard, swallow
 from clew.imports import when_imported
-from clew.lean_span import put, start_call
+from clew.lean_span import LeanSpan, put, start_call
 from clew.produced_keys import failed_entries, failure, produced_keys
-from clew.provider import detach
-from clew.resources import Place, arn_in_response, describe_resource
+from clew.resources import arn_in_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from clew.call_plans import Plan
     from clew.invocation import Invocation
+    from clew.lean_span import Told
     from clew.payload import Payload
 
 MARK = "__clew_traced__"
@@ -50,27 +53,7 @@ _INJECTED = frozenset(
         ("lambda", "InvokeWithResponseStream"),
     }
 )
-# Whose calls are billed by more than their number.
-_METERED = frozenset({"dynamodb", "sqs", "sns", "events", "kinesis", "stepfunctions", "ses", "sesv2"})
 _INJECTED_NAMES = frozenset(operation for _, operation in _INJECTED)
-
-# Services whose answers are secrets, whatever their fields are called.
-_SECRET_SERVICES = frozenset(
-    {
-        "secretsmanager",
-        "kms",
-        "sts",
-        "cognito-idp",
-        "cognito-identity",
-        "sso",
-        "sso-oidc",
-        "signin",
-        "acm-pca",
-        "payment-cryptography",
-        "payment-cryptography-data",
-    }
-)
-_SECRET_OPERATIONS = frozenset({("iam", "CreateAccessKey"), ("ecr", "GetAuthorizationToken")})
 
 guard = Guard("tracing an AWS call")
 
@@ -88,11 +71,12 @@ def install(current: Callable[[], Invocation | None]) -> None:
 
 def begin(client: Any, operation: str, params: Any) -> Call | None:
     """The call that starts now; None if it is not to be traced. Its span is current until it ends."""
-    with guard:
+    try:  # not `with guard`, here and below: 0.5 µs each
         invocation = _current()
-        if invocation is not None:
-            return Call.start(invocation, client, operation, params)
-    return None
+        return None if invocation is None else Call.start(invocation, client, operation, params)
+    except BaseException as error:
+        swallow(guard.doing, error)
+        return None
 
 
 def with_context(params: Any, model: Any) -> Any:
@@ -122,8 +106,10 @@ def _wrap() -> None:
             with guard:
                 call.fail(error)
             raise
-        with guard:
+        try:
             call.end(response)
+        except BaseException as error:
+            swallow(guard.doing, error)
         return response
 
     emit = client._emit_api_params
@@ -172,71 +158,61 @@ class Call:
     """One call on its way. Its span is current while it runs."""
 
     __slots__ = (
-        "_captured",
-        "_injected",
-        "_invocation",
-        "_name",
-        "_operation",
-        "_own",
-        "_params",
-        "_region",
-        "_request",
-        "_service",
-        "_span",
-        "_token",
-    )
+        "_captured", "_injected", "_invocation", "_own", "_params", "_plan", "_request", "_span", "_token",
+        "_told",
+    )  # fmt: skip
 
-    def __init__(self, invocation: Invocation, model: Any, operation: str, params: dict[str, Any]) -> None:
-        self._invocation = invocation
-        self._service: str = model.service_name
-        self._operation = operation
-        self._params = params
-        self._captured = not _secret(self._service, operation, params) and invocation.captures_payloads
-        self._request: Payload | None = None
-        self._injected = False
-        self._region = self._name = ""
-        self._own = True
-        self._span: Span
-        self._token: Token[Context] | None = None
+    _captured: bool
+    _injected: bool
+    _invocation: Invocation
+    _own: bool  # whether the span is, and not one that an instrumentation around ours has made
+    _params: dict[str, Any]
+    _plan: Plan
+    _request: Payload | None
+    _span: Span
+    _told: Told
+    _token: Token[Context] | None
 
     @classmethod
     def start(cls, invocation: Invocation, client: Any, operation: str, params: Any) -> Call | None:
-        around = otel_context.get_current()
+        around = current_context()
         outer = around.get(_KEY)
         if outer is None and (around.get(_SUPPRESSED) or around.get(_SUPPRESSED_PLAIN)):
             return None  # by the user, not by a call of ours that this one is part of
-        meta = client.meta
-        model = meta.service_model
-        call = cls(invocation, model, operation, mapping(params))
-        call._region = region = text(meta.region_name)
-        service = text(model.service_id)
-        attributes: dict[str, Any] = {"rpc.system.name": "aws-api", "rpc.method": f"{service}/{operation}"}
-        if region:
-            attributes["cloud.region"] = region
-        place = Place(text(meta.partition) or "aws", region, invocation.account)
-        attributes.update(describe_resource(call._service, operation, call._params, place, model))
-        if "clew.resource.arn" not in attributes:
-            call._name = attributes.get("clew.resource.name", "")  # the response may have the ARN to it
+        call = cls()
+        call._invocation = invocation
+        call._plan = plan = plan_of(client, operation, invocation.account)
+        call._params = given = mapping(params)
+        call._told = told = plan.told(given)
+        call._request = None
+        call._injected = False
+        call._own = True
+        call._captured = not plan.secret(given) and invocation.captures_payloads
+        attributes: dict[str, Any] = {}
         if call._captured:
             # Before the call: botocore's own handlers may change what they are given. And set at once: a call that
             # hangs is exported before it ends.
-            call._request = invocation.render(params, "request")
-            attributes["clew.request"] = call._request.cut(invocation.payload_limit)
-        span = trace.get_current_span(around)
+            call._request = request = invocation.render(params, "request")
+            attributes["clew.request"] = request.cut(invocation.payload_limit)
+        span: Any = around.get(SPAN_KEY)
+        if span is not invocation.span:
+            span = trace.get_current_span(around)
         if span is not invocation.span and _is_others(span, invocation, outer):
             call._own = False
             call._span = span
-            span.set_attributes(attributes)
+            span.set_attributes({**told.attributes, **attributes})
+            inside = {**around, _KEY: call, _SUPPRESSED: True, _SUPPRESSED_HTTP: True}
         else:
-            call._span = _start_span(invocation, span, f"{service}.{operation}", attributes)
-            around = trace.set_span_in_context(call._span, around)
+            call._span = own = _start_span(invocation, span, told, attributes)
+            inside = {**around, SPAN_KEY: own, _KEY: call, _SUPPRESSED: True, _SUPPRESSED_HTTP: True}
         # Else an instrumentation of botocore or urllib3 makes a second call of it.
-        call._token = otel_context.attach(Context({**around, _KEY: call, _SUPPRESSED: True, _SUPPRESSED_HTTP: True}))
+        call._token = attach(Context(inside))
         return call
 
     def inject(self, params: Any, model: Any) -> Any:
         """The parameters of this call, but not of another that it makes itself, with its trace context in them."""
-        if self._injected or model.name != self._operation or (self._service, self._operation) not in _INJECTED:
+        plan = self._plan
+        if self._injected or model.name != plan.operation or (plan.service, plan.operation) not in _INJECTED:
             return params
         self._injected = True
         context = self._span.get_span_context()
@@ -244,35 +220,45 @@ class Call:
             return params
         from clew.injection import injected  # noqa: PLC0415  # 0.2 ms of INIT
 
-        return injected(self._service, self._operation, params, context)
+        return injected(plan.service, plan.operation, params, context)
 
     def end(self, response: Any) -> None:
         self._leave()
         span = self._span
         try:
             if span.is_recording():
-                answer = mapping(response)
-                attributes = _answer_attributes(answer)
-                keys = produced_keys(self._service, self._operation, self._params, answer, self._region)
-                if keys:
-                    attributes["clew.link.keys"] = keys
-                refused = failed_entries(self._operation, answer)
-                if refused:
-                    attributes["clew.call.failed_entries"] = refused
-                if self._service in _METERED:
-                    attributes.update(_usage()(self._service, self._operation, self._params, answer, self._request))
-                if self._name and (arn := arn_in_response(self._name, answer)):
-                    attributes["clew.resource.arn"] = arn
-                limit = self._invocation.payload_limit
-                refusal = failure(self._service, self._operation, answer)
-                if refusal is not None:
-                    limit = self._fail(attributes, *refusal)
-                if self._captured:
-                    attributes["clew.response"] = self._response(answer, limit)
-                put(span, attributes)
+                put(span, self._ended(mapping(response)))
         finally:
             if self._own:
                 span.end()
+
+    def _ended(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """The attributes that a successful answer gives."""
+        plan = self._plan
+        attributes = _answer_attributes(answer)
+        if plan.makes_keys:
+            keys = produced_keys(plan.service, plan.operation, self._params, answer, plan.region)
+            if keys:
+                attributes["clew.link.keys"] = keys
+        if plan.meter is not None:
+            attributes.update(plan.meter(plan.service, plan.operation, self._params, answer, self._request))
+        limit = self._invocation.payload_limit
+        if len(answer) > 1:  # more than its metadata
+            refused = failed_entries(plan.operation, answer)
+            if refused:
+                attributes["clew.call.failed_entries"] = refused
+            told = self._told.attributes
+            if "clew.resource.arn" not in told:
+                # By its name: the response may have the ARN to it.
+                arn = arn_in_response(told.get("clew.resource.name", ""), answer)
+                if arn:
+                    attributes["clew.resource.arn"] = arn
+            refusal = failure(plan.service, plan.operation, answer) if plan.may_fail else None
+            if refusal is not None:
+                limit = self._fail(attributes, *refusal)
+        if self._captured:
+            attributes["clew.response"] = self._response(answer, limit)
+        return attributes
 
     def fail(self, error: BaseException) -> None:
         self._leave()
@@ -309,22 +295,29 @@ class Call:
             self._token = None
 
     def _response(self, answer: dict[str, Any], limit: int) -> str:
+        if len(answer) == 1 and "ResponseMetadata" in answer:
+            return "{}"
         content = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
         return self._invocation.render(content, "response").cut(limit) if content else "{}"
 
 
-def _start_span(invocation: Invocation, current: Span, name: str, attributes: dict[str, Any]) -> Span:
+def _start_span(invocation: Invocation, current: Span, told: Told, attributes: dict[str, Any]) -> Span:
     """A span under the current one; in a thread without context, under the invocation."""
-    parent = current if current.get_span_context().is_valid else invocation.span
-    context = parent.get_span_context()
-    if (
-        parent.is_recording()
-        and context.trace_flags.sampled
-        and not invocation.settings.limits  # of OpenTelemetry's own spans
-        and getattr(parent, "resource", None) is getattr(invocation.span, "resource", _NOTHING)
-    ):
-        return start_call(invocation._engine.provider.tracer, name, context, attributes)
-    return invocation.start_span(name, attributes)
+    parent: Any = current
+    if type(current) is not LeanSpan and not current.get_span_context().is_valid:
+        parent = invocation.span
+    if not invocation.settings.limits and parent.is_recording():  # limits of OpenTelemetry's own spans
+        if type(parent) is LeanSpan:
+            same = parent is invocation.span or parent.resource is getattr(invocation.span, "resource", _NOTHING)
+            context: Any = parent
+        else:
+            context = parent.get_span_context()
+            same = context.trace_flags.sampled and (
+                getattr(parent, "resource", None) is getattr(invocation.span, "resource", _NOTHING)
+            )
+        if same:
+            return start_call(invocation._engine.provider.tracer, context, told, attributes)
+    return invocation.start_span(told.name, {**told.attributes, **attributes})
 
 
 def _is_others(span: Span, invocation: Invocation, outer: object) -> bool:
@@ -342,30 +335,19 @@ def _is_others(span: Span, invocation: Invocation, outer: object) -> bool:
 
 
 def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     metadata = mapping(answer.get("ResponseMetadata"))
-    found: dict[str, Any] = {
-        "aws.request_id": text(metadata.get("RequestId"))[:MAX_NAME],
-        "aws.extended_request_id": text(metadata.get("HostId"))[:MAX_NAME],
-        "http.response.status_code": _count(metadata.get("HTTPStatusCode")),
-        "http.request.resend_count": _count(metadata.get("RetryAttempts")),
-    }
+    if request_id := metadata.get("RequestId"):
+        found["aws.request_id"] = text(request_id)[:MAX_NAME]
+    if extended_id := metadata.get("HostId"):
+        found["aws.extended_request_id"] = text(extended_id)[:MAX_NAME]
+    if status := _count(metadata.get("HTTPStatusCode")):
+        found["http.response.status_code"] = status
+    if retries := metadata.get("RetryAttempts"):
+        found["http.request.resend_count"] = _count(retries)
     return {name: value for name, value in found.items() if value}
-
-
-@functools.cache
-def _usage() -> Callable[..., dict[str, Any]]:
-    from clew.usage import billed_units  # noqa: PLC0415  # 0.3 ms, where such a service is called
-
-    return billed_units
 
 
 def _count(value: object) -> int:
     """A whole number that OTLP has room for: a stub may answer with anything, and OpenTelemetry would complain."""
     return value if type(value) is int and 0 <= value < 2**63 else 0
-
-
-def _secret(service: str, operation: str, params: dict[str, Any]) -> bool:
-    """Whether neither request nor response may be kept."""
-    if service == "ssm":
-        return bool(params.get("WithDecryption")) or params.get("Type") == "SecureString"
-    return service in _SECRET_SERVICES or (service, operation) in _SECRET_OPERATIONS

@@ -10,13 +10,11 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
-
+from clew.contexts import attach, detach
 from clew.engine import Engine, entered, start
 from clew.failures import with_traceback, without_our_frames
 from clew.guard import Guard, warn_once
 from clew.imports import has_instrumentations
-from clew.provider import detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +105,7 @@ def _enter(engine: Engine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
         return None
     with Guard("beginning an invocation"):
         invocation = engine.begin(name, *_event_and_context(args, kwargs))
-        return _Run(engine, invocation, entered.set(invocation), otel_context.attach(invocation.context))
+        return _Run(engine, invocation, entered.set(invocation), attach(invocation.context))
     return None
 
 

@@ -154,11 +154,8 @@ class Engine:
         if invocation.lines is not None:
             invocation.lines.end()
 
-    def current(self) -> Invocation | None:
-        """The invocation of this context; in a thread that has none, the one that began last."""
-        invocation = entered.get()
-        if invocation is not None:
-            return invocation
+    def latest(self) -> Invocation | None:
+        """The running invocation that began last."""
         return self._active[-1] if self._active else None
 
     def timeout_ms(self, remaining: float = 0.0) -> int:
@@ -191,8 +188,12 @@ _engine: Engine | None = None
 
 
 def running() -> Invocation | None:
-    """The invocation that a call or a line belongs to."""
-    return None if _engine is None else _engine.current()
+    """The invocation that a call or a line belongs to: that of this context; in a thread that has none, the one that
+    began last."""
+    if _engine is None:
+        return None
+    found = entered.get()  # without a call of the engine: this is asked for every call and line
+    return _engine.latest() if found is None else found
 
 
 def _trace_calls() -> None:

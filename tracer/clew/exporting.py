@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import monotonic  # now: a function may replace them
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from clew.encoder import LogRecord, encode_logs, encode_resource, encode_spans
 from clew.guard import describe, pass_on_signal, warn_once
@@ -53,7 +53,8 @@ def _is_ours(span: ReadableSpan) -> bool:
         return False
     if "=" in span.name or ":" in span.name:
         return False
-    names = span.attributes or {}
+    told: Any = getattr(span, "told", None)  # of a call: names of ours
+    names = (span.attributes or {}) if told is None else cast("Any", span).own
     return (_OUR_NAMES.issuperset(names) or all(map(is_our_name, names))) and not any(
         link.attributes for link in span.links
     )

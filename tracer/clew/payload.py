@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from clew.harmless import LARGEST, room_left
 from clew.secrets import MASK, Secrets
 from clew.walk import Walk, encode
 
@@ -64,9 +65,15 @@ class Renderer:
 
     def render(self, value: object, place: str = "") -> Payload:
         """`value` as it may leave the process. `place` is one of `masking_rules.PLACES`, or empty for the defaults."""
+        rules = self._rules
+        if type(value) is dict and (rules is None or not (place in rules.places or rules.guide(place))):
+            room = min(self.limit, LARGEST)
+            if room_left(value, self.secrets if rules is None else self._secrets(rules, place), room) >= 0:
+                data = encode(value).encode("utf-8", "replace")
+                return Payload(data[: self.limit], len(data), measured=True, plain=True)
         walk = self._walk(place)
         copy = walk.value(value, 0)
-        if self._rules is not None and place in self._rules.places:
+        if rules is not None and place in rules.places:
             copy = MASK  # walked all the same: the caller wants to know whether it is plain
         data = encode(copy).encode("utf-8", "replace")
         size = max(len(data), walk.seen) if walk.stopped and copy is not MASK else len(data)

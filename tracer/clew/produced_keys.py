@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from clew.events import items, mapping, text
@@ -32,14 +33,17 @@ _S3_WRITES = frozenset(
 )
 
 
+def produces_keys(service: str, operation: str) -> bool:
+    """Whether such calls may have keys at all."""
+    return service == "dynamodb" or (service, operation) in _FINDERS or (service == "s3" and operation in _S3_WRITES)
+
+
 def produced_keys(
     service: str, operation: str, params: dict[str, Any], response: dict[str, Any], region: str = ""
 ) -> list[str]:
     """The keys of one successful call. `service` is botocore's service name (`s3`, `events`), `region` the client's."""
     if service == "dynamodb":
-        from clew.item_keys import written_keys  # noqa: PLC0415  # most functions have one database, not always this
-
-        return written_keys(operation, params, response, region)
+        return _written_keys()(operation, params, response, region)
     find = _FINDERS.get((service, operation))
     if find is not None:
         return [key for key in find(params, response) if len(key) <= _MAX_LENGTH][:_MAX_KEYS]
@@ -88,6 +92,13 @@ def failure(service: str, operation: str, response: dict[str, Any]) -> tuple[str
     if status and status != "SUCCEEDED":
         return text(response.get("error")) or status, text(response.get("cause"))
     return None
+
+
+@cache
+def _written_keys() -> Callable[..., list[str]]:
+    from clew.item_keys import written_keys  # noqa: PLC0415  # most functions have one database, not always this
+
+    return written_keys
 
 
 def _entries(value: object) -> int:

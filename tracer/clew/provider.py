@@ -7,87 +7,24 @@ from os import urandom  # now: a function may replace it
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk import resources
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider, sampling
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.version import __version__ as sdk_version
 
 from clew.environment import Hidden
-from clew.guard import pass_on_signal
-from clew.lean_span import start_root
+from clew.lean_span import SpanBuffer, start_root
 from clew.version import VERSION
 
 if TYPE_CHECKING:
-    from contextvars import Token
-
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan, Span
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Link, Tracer
 
     from clew.settings import Settings
-
-
-def detach(token: Token[Context]) -> None:
-    """Go back to the context before. OpenTelemetry's own logs whatever is raised meanwhile and goes on, also with a
-    deadline of the function's that came at that moment.
-    """
-    runtime = getattr(otel_context, "_RUNTIME_CONTEXT", None)
-    try:
-        (otel_context if runtime is None else runtime).detach(token)
-    except Exception as error:  # attached in another task or thread: there is nothing to go back to
-        pass_on_signal(error)
-
-
-class SpanBuffer(SpanProcessor):
-    """A span processor that keeps the spans of the running invocation: the open ones, and those that ended."""
-
-    def __init__(self, max_spans: int) -> None:
-        self._max_spans = max_spans
-        self.keeps_roots = False  # of a program: what began a trace of its own is kept whatever the number
-        self.open: dict[int, Span] = {}
-        self.ended: list[ReadableSpan] = []
-        self.dropped = 0
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  # the SDK's signature
-        self.open[span.get_span_context().span_id] = span
-
-    def on_end(self, span: ReadableSpan) -> None:
-        context = span.context
-        if context is None:
-            return
-        self.open.pop(context.span_id, None)
-        if not context.trace_flags.sampled:
-            return
-        if len(self.ended) < self._max_spans or self._kept_always(span):
-            self.ended.append(span)
-        else:
-            self.dropped += 1
-
-    def _kept_always(self, span: ReadableSpan) -> bool:
-        """Whether it is an invocation, or what stands for one."""
-        root = span.parent is None or span.parent.is_remote
-        return root and (self.keeps_roots or span.kind is trace.SpanKind.SERVER)
-
-    def take(self) -> list[ReadableSpan]:
-        """The spans that ended since the last call."""
-        ended, self.ended = self.ended, []
-        return ended
-
-    def take_dropped(self) -> int:
-        """How many ended that there was no room for, since the last call."""
-        dropped, self.dropped = self.dropped, 0
-        return dropped
-
-    def shutdown(self) -> None:
-        """Nothing is kept beyond an invocation."""
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002  # the SDK's signature
-        """The end of the invocation exports, within its bound; a flush by the handler has nothing to wait for."""
-        return True
 
 
 _IDS = Struct("<8Q")  # of an invocation and five calls

@@ -80,17 +80,17 @@ class Secrets:
         self._mask_keys = tuple(mask_keys)
         self._keep_keys = tuple(keep_keys)
         self.values = tuple(values)
-        self._known: dict[str, bool] = {}
+        self.known: dict[str, bool] = {}
         self.harmless: set[str] = set()
 
     def named_by(self, key: str) -> bool:
         """Whether the value under `key` is to be masked. A key is judged once: the same few come again and again."""
-        known = self._known.get(key)
+        known = self.known.get(key)
         if known is None:
             known = self._judge(key)
             # Not a long one: whoever may send the function JSON could fill its memory with them.
-            if len(self._known) < _MAX_REMEMBERED and len(key) <= _MAX_KEY:
-                self._known[key] = known
+            if len(self.known) < _MAX_REMEMBERED and len(key) <= _MAX_KEY:
+                self.known[key] = known
         return known
 
     def _judge(self, key: str) -> bool:

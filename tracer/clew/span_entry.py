@@ -66,7 +66,7 @@ class SpanEntry:
         token, self._token = self._token, None
         # A generator may be closed in another context than the one it ran in, of which OpenTelemetry would complain.
         if token is not None and self.current:
-            context: Any = sys.modules.get("clew.provider") or sys.modules["opentelemetry.context"]
+            context: Any = sys.modules.get("clew.contexts") or sys.modules["opentelemetry.context"]
             context.detach(token)
 
     def set_attribute(self, key: str, value: Any) -> None:

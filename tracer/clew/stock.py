@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from clew.exporting import Exporter, LeanExporter
 from clew.guard import describe, muted, warn_once
+from clew.lean_span import LeanSpan
 from clew.sender import Outcome
 from clew.settings import replace
 
@@ -89,6 +90,7 @@ class _Mixed:
         self._resource = resource
 
     def export(self, spans: Sequence[ReadableSpan], logs: Sequence[LogRecord], deadline: float) -> Outcome:
+        plain = [one.readable() if type(one) is LeanSpan else one for one in cast("Sequence[Any]", spans)]
         before = getattr(muted, "on", False)
         muted.on = True  # what they log or print is not the function's
         # Nor is what they send: an instrumentation of requests would make spans of exports, and exports of these.
@@ -97,7 +99,7 @@ class _Mixed:
         try:
             failed = [
                 exporter
-                for exporter, items in ((self._spans, spans), (self._logs, [self._sdk_record(one) for one in logs]))
+                for exporter, items in ((self._spans, plain), (self._logs, [self._sdk_record(one) for one in logs]))
                 if exporter is not None and items and exporter.export(items).name != "SUCCESS"
             ]
         finally:

@@ -10,6 +10,8 @@ from clew.neighbours import NEIGHBOURS, hidden_values, names, without_secret_key
 from clew.secrets import MASK, MAX_HARMLESS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clew.secrets import Secrets
 
 MAX_DEPTH = 32
@@ -18,7 +20,7 @@ _MAX_NODES = 4000
 MAX_PARSED = 131_072
 _MAX_INT_BITS = 1024
 # Smaller numbers are no card's, and nor are milliseconds since 1970.
-_MIN_CARD = 4 * 10**12
+MAX_CARDLESS = _MIN_CARD = 4 * 10**12
 _MAX_CARD = 10**19
 _MAX_NAME = 64  # of a secret, in a list of two
 # Base64 of what starts as JSON does, compact or indented, or with gzip's magic number.
@@ -27,9 +29,30 @@ ENCODED = frozenset({
     "W3s", "W3t", "WyI", "WyJ", "WyA", "WyB", "Wwo", "Wwp", "Ww0", "Ww1", "Wwk", "Wwl", "W1s", "W1t",
 })  # fmt: skip
 _MIN_ENCODED = 12
+_STARTS = frozenset('{["')
 
-# Only what a walk made goes in: plain JSON without cycles.
-encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
+def _encode() -> Callable[[Any], str]:
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _encoder.encode
+    # JSONEncoder makes one of these for each text, which takes longer than most texts.
+    chunks = make(
+        None, _encoder.default, json.encoder.encode_basestring, None, _encoder.key_separator, _encoder.item_separator,
+        False, False, True,
+    )  # fmt: skip
+    return lambda value: "".join(chunks(value, 0))
+
+
+encode = _encode()
+"""JSON of what a walk made or would make: plain, without cycles."""
+
+
+def may_be_encoded(text: str, size: int) -> bool:
+    """Whether text starts as JSON does, or as base64 of it."""
+    return (text[0] in '{[" \n\r\t' and text.lstrip()[:1] in _STARTS) or (size >= _MIN_ENCODED and text[:3] in ENCODED)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
