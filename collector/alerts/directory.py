@@ -9,9 +9,10 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
@@ -91,7 +92,7 @@ class Directory:
         """Its id. Raises InvalidChannel, KeyringError."""
         id = random.SystemRandom().getrandbits(63)
         name = _name(draft)
-        values = check_values(draft.kind, draft.values)
+        values = self._checked(draft.kind, draft.values)
         row = _row(draft, name, values) | {"id": id, "secrets": self._seal(id, draft.kind, values)}
         now = self._now()
         idle = {"holder": "", "held_until_ms": 0, "next_ms": 0, "created_ms": now, "updated_ms": now}
@@ -110,7 +111,7 @@ class Directory:
             if channel.kind != draft.kind:
                 raise InvalidChannel("kind", "A channel's kind cannot change: add another channel.")
             _reserve(connection, new_name, channel.id)
-            values = check_values(draft.kind, self._with_kept(channel, draft.values))
+            values = self._checked(draft.kind, self._with_kept(channel, draft.values))
             changed = _row(draft, new_name, values) | {
                 "secrets": self._seal(channel.id, draft.kind, values),
                 "updated_ms": self._now(),
@@ -159,6 +160,31 @@ class Directory:
             self._keyring.end_rotation()
         return len(rows)
 
+    def hosts(self, ids: Collection[int]) -> dict[int, str]:
+        """Where channels lead to, by their id: the host alone, never what comes after it in an address, which is a
+        secret. A channel whose keys cannot be read, or that has no address, is absent."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(channels).where(channels.c.id.in_(list(ids)))).all()
+        found = {}
+        for row in rows:
+            try:
+                values = open_values(self._keyring, row.id, row.settings, row.secrets)
+            except TryAgain:
+                continue
+            if host := _host(row.kind, values):
+                found[row.id] = host
+        return found
+
+    def _checked(self, kind: str, values: Mapping[str, str]) -> dict[str, str]:
+        """As `check_values`; an address that would only be refused when something is sent is refused here."""
+        checked = check_values(kind, values)
+        for field in KINDS[kind].fields:
+            value = checked.get(field.name)
+            host = urlsplit(value).hostname if value and field.url else value if field.name == "host" else None
+            if host and (why := self._networks.refuses(host)):
+                raise InvalidChannel(field.name, why)
+        return checked
+
     def _seal(self, id: int, kind: str, values: Mapping[str, str]) -> bytes:
         return self._keyring.seal(
             id,
@@ -180,6 +206,19 @@ def open_values(keyring: Keyring, channel_id: int, settings: str, sealed: bytes)
     """All that a channel knows. Raises Unreadable."""
     values: dict[str, str] = json.loads(settings)
     return values | keyring.open(channel_id, sealed)
+
+
+def _host(kind: str, values: Mapping[str, str]) -> str:
+    """Of the first of its kind's addresses that it has; of a bot's or a service's key the service's own."""
+    for field in KINDS[kind].fields if kind in KINDS else ():
+        value = values.get(field.name, "")
+        if value and field.url:
+            parts = urlsplit(value)
+            port = f":{parts.port}" if parts.port else ""
+            return f"{parts.hostname}{port}" if parts.hostname else ""
+        if value and kind == "apprise" and field.name == "url":
+            return f"{value.partition('://')[0]}://…"  # what comes then may be a token
+    return ""
 
 
 def _row(draft: Draft, name: str, values: Mapping[str, str]) -> dict[str, Any]:

@@ -46,6 +46,14 @@ class Networks:
         ip = _address(address)
         return ip is not None and (_is_public(ip) or self.allows(address))
 
+    def refuses(self, host: str) -> str | None:
+        """Why channels may not reach this host, as far as that is known without asking anybody: it is an address, in any
+        spelling, or this machine's own name. None: it may be reached, or only a resolver knows."""
+        address = _literal(host)
+        if address is None or self.permits(address):
+            return None
+        return _not_allowed(host, address)
+
     def resolve(self, host: str, port: int) -> list[str]:
         """The addresses of a host, all of which may be reached. Raises Blocked, TryAgain."""
         try:
@@ -56,10 +64,7 @@ class Networks:
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not self.permits(address):
-                raise Blocked(
-                    f"{host} is at the internal address {address}, which channels may not reach unless "
-                    f"{SETTING} names it."
-                )
+                raise Blocked(_not_allowed(host, address))
         return addresses
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
@@ -82,6 +87,22 @@ def describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, TimeoutError):
         return "it took too long"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
+
+
+def _not_allowed(host: str, address: str) -> str:
+    return f"{host} is at the internal address {address}, which channels may not reach unless {SETTING} names it."
+
+
+def _literal(host: str) -> str | None:
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return "127.0.0.1"
+    if _address(name) is not None:
+        return name
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name))  # 127.1, 0x7f.1, 2130706433
+    except (OSError, UnicodeError):
+        return None
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

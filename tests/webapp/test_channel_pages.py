@@ -12,6 +12,7 @@ from collector.alerts.keyring import Keyring
 from collector.alerts.model import (
     NoticeKind,
 )
+from collector.alerts.networks import Networks
 from collector.store.channel_tables import channels, deliveries
 from tests.collector.alerts.notices import notice
 from tests.collector.alerts.world import World
@@ -86,9 +87,26 @@ def test_every_kind_has_a_form(client: FlaskClient, kind: str) -> None:
     assert f"kind={kind}" in client.get("/alerts/new-channel").text
 
 
-def test_a_test_that_may_not_leave(client: FlaskClient, engine: Engine, directory: Directory) -> None:
+def test_the_list_says_where_channels_lead_to(client: FlaskClient, directory: Directory) -> None:
+    """The host, and not the path, which is the secret."""
+    url = "https://hooks.slack.com/services/T1/B2/secret-path"
+    directory.add(Draft("On call", "slack", {"webhook_url": url}))
+    directory.add(Draft("Pager", "pagerduty", {"routing_key": "0123456789abcdef0123456789abcdef"}))
+    page = client.get("/alerts/channels").text
+    assert "hooks.slack.com" in page
+    assert "events.pagerduty.com" in page
+    assert "secret-path" not in page
+    assert "0123456789abcdef" not in page
+
+
+def test_a_test_that_may_not_leave(client: FlaskClient, engine: Engine, keyring: Keyring) -> None:
     """An internal address is not asked, and the page says which setting would allow it."""
-    directory.add(Draft("Inside", "webhook", {"url": "http://127.0.0.1:9/hook", "secret": SECRET}))
+    sent = {"kind": "webhook", "name": "Inside", "value-url": "http://127.0.0.1:9/hook", "value-secret": SECRET}
+    refused = send_form(client, "/alerts/new-channel", **sent, least="info")
+    assert refused.status_code == 400
+    assert "CLEW_ALERT_NETWORKS" in refused.text
+    allowing = Directory(engine, keyring, Networks.parse(["127.0.0.1"]), "http://127.0.0.1")
+    allowing.add(Draft("Inside", "webhook", {"url": "http://127.0.0.1:9/hook", "secret": SECRET}))
     page = send_form(client, f"/alerts/channels/{channel_id(engine, 'Inside')}/test")
     assert page.status_code == 200
     assert "CLEW_ALERT_NETWORKS" in page.text
@@ -106,6 +124,9 @@ def test_deliveries_that_were_given_up(client: FlaskClient, engine: Engine, dire
     assert "2 messages were given up" in client.get("/alerts").text
     page = client.get("/alerts/deliveries?state=dead").text
     assert "They said &#34;&gt;&lt;img" in page
+    assert ">its alert</a>" in page
+    assert ">Sent</th>" in page
+    assert "given up <time" in page
     with engine.connect() as connection:
         first, second = connection.scalars(select(deliveries.c.id).order_by(deliveries.c.id))
     assert send_form(client, "/alerts/deliveries", delivery=format_id(first), back="//example.com").status_code == 303

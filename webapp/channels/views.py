@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from flask import Blueprint, abort, current_app, g, redirect, render_template, request, url_for
@@ -30,7 +30,7 @@ PER_PAGE = 100
 def index() -> str:
     with connect() as connection:
         rows = list_channels(connection)
-    return render_template("channels/index.html", rows=rows, kinds=KINDS, summary=_summary)
+    return render_template("channels/index.html", rows=rows, kinds=KINDS, summary=_summary, hosts=_hosts(rows))
 
 
 @blueprint.get("/alerts/new-channel")
@@ -176,6 +176,7 @@ def _form(
             if row is not None and (row.name in rule.channels if rule.channels is not None else row.is_default)
         ],
         severities=list(Severity),
+        host=_hosts([row]).get(row.id) if row is not None else None,
         locked=EXTENSION not in current_app.extensions,
     )
 
@@ -212,6 +213,12 @@ def _form_of(row: ChannelRow) -> dict[str, Any]:
         "sends_resolved": row.sends_resolved,
         "least": row.least_severity,
     }
+
+
+def _hosts(rows: Sequence[ChannelRow]) -> dict[int, str]:
+    """By the channel's id; none where this dashboard has no keys."""
+    directory: Directory | None = current_app.extensions.get(EXTENSION)
+    return directory.hosts([row.id for row in rows]) if directory is not None else {}
 
 
 def _summary(row: ChannelRow) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 
 from collector.alerts.channels.sending import InvalidChannel
 from collector.alerts.directory import Directory, Draft, UnknownChannel, open_values
-from collector.alerts.keyring import Keyring
+from collector.alerts.keyring import Keyring, new_key
 from collector.alerts.model import Severity
 from collector.alerts.networks import Networks
 from collector.store.channel_tables import channels
@@ -116,12 +116,57 @@ def test_a_test_reaches_no_internal_address(database: Engine, keyring: Keyring) 
     """The button cannot be used to look around inside."""
     strict = Directory(database, keyring, Networks(), BASE_URL)
     with Service() as service:
-        strict.add(Draft("hook", "webhook", {"url": f"{service.url}/x", "secret": SECRET}))
+        Directory(database, keyring, Networks.parse(["127.0.0.1"]), BASE_URL).add(
+            Draft("hook", "webhook", {"url": f"{service.url}/x", "secret": SECRET})
+        )
         reason = strict.test("hook").reason
 
     assert reason is not None
     assert "internal address 127.0.0.1" in reason
     assert [] == service.received
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "field"),
+    [
+        ("webhook", {"url": "https://127.0.0.1:9/x", "secret": SECRET}, "url"),
+        ("webhook", {"url": "https://localhost./x", "secret": SECRET}, "url"),
+        ("webhook", {"url": "https://[::ffff:169.254.169.254]/latest", "secret": SECRET}, "url"),
+        ("webhook", {"url": "https://127.1/x", "secret": SECRET}, "url"),
+        ("slack", {"webhook_url": "https://10.0.0.7/services/secret"}, "webhook_url"),
+        ("pagerduty", {"routing_key": "0" * 32, "api_url": "https://192.168.0.1"}, "api_url"),
+        ("email", {"to": "a@b.example", "from": "c@d.example", "host": "169.254.169.254"}, "host"),
+    ],
+)
+def test_an_internal_address_is_refused_when_it_is_saved(
+    database: Engine, keyring: Keyring, kind: str, values: dict[str, str], field: str
+) -> None:
+    """Not first when an alert should be told; and nothing of it is said but the host."""
+    directory = Directory(database, keyring, Networks(), BASE_URL)
+    with pytest.raises(InvalidChannel, match="CLEW_ALERT_NETWORKS") as refused:
+        directory.add(Draft("inside", kind, values))
+    assert refused.value.field == field
+    assert not any(text in str(refused.value) for text in ("secret", "key", "latest"))
+    allowed = Directory(database, keyring, Networks.parse(["127.0.0.0/8", "10.0.0.0/8", "192.168.0.0/16"]), BASE_URL)
+    if "169.254" not in str(values):
+        allowed.add(Draft("inside", kind, values))
+        with pytest.raises(InvalidChannel, match="internal address"):
+            directory.change("inside", Draft("inside", kind, values))
+
+
+def test_where_channels_lead_to_is_a_host_alone(database: Engine, directory: Directory, keyring: Keyring) -> None:
+    ids = {
+        directory.add(
+            Draft("hook", "webhook", {"url": "https://hooks.example:8443/path?key=1", "secret": SECRET})
+        ): "hooks.example:8443",
+        directory.add(Draft("pager", "pagerduty", {"routing_key": "0" * 32})): "events.pagerduty.com",
+        directory.add(Draft("chat", "apprise", {"url": "tgram://123456789:token/1"})): "tgram://…",
+    }
+    directory.add(Draft("mail", "email", {"to": "a@b.example", "from": "c@d.example", "host": "mail.example"}))
+    with database.connect() as connection:
+        known = [row.id for row in list_channels(connection)]
+    assert directory.hosts(known) == ids
+    assert Directory(database, Keyring(new_key()), Networks(), BASE_URL).hosts(known) == {}
 
 
 def test_keys_are_rotated(database: Engine, directory: Directory, keyring: Keyring, tmp_path: Path) -> None:

@@ -35,10 +35,11 @@ def test_a_channel_from_adding_to_removing(url: str, tmp_path: Path) -> None:
     """Its secrets come from standard input and a variable; what is printed holds none."""
     with Webhook() as service:
         address = f"{service.url}/hooks/very-secret-path"
-        added = run(
-            url, "add", "webhook", "ops", "--secret", "url", "--secret-env", "secret=HOOK_SECRET", "--default",
-            input=f"{address}\n", HOOK_SECRET=SECRET,
-        )  # fmt: skip
+        adding = ("add", "webhook", "ops", "--secret", "url", "--secret-env", "secret=HOOK_SECRET", "--default")
+        refused = run(url, *adding, input=f"{address}\n", HOOK_SECRET=SECRET)
+        assert 1 == refused.returncode
+        assert "CLEW_ALERT_NETWORKS" in refused.stderr
+        added = run(url, *adding, input=f"{address}\n", HOOK_SECRET=SECRET, CLEW_ALERT_NETWORKS="127.0.0.0/8")
         assert (0, "") == (added.returncode, added.stderr)
         blocked = run(url, "test", "ops")
         assert 1 == blocked.returncode
@@ -52,7 +53,7 @@ def test_a_channel_from_adding_to_removing(url: str, tmp_path: Path) -> None:
     assert ["ops", "webhook", "yes", "info", "yes", "0", "0", "0", "arrived"] == shown.stdout.splitlines()[1].split()
     (row,) = json.loads(run(url, "list", "--json").stdout)
     assert ("ops", {}) == (row["name"], row["settings"])
-    for done in (added, blocked, tested, shown):
+    for done in (refused, added, blocked, tested, shown):
         assert "very-secret-path" not in done.stdout + done.stderr
         assert SECRET not in done.stdout + done.stderr
     assert 0o600 == (tmp_path / "clew.db.key").stat().st_mode & 0o777
