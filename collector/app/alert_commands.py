@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import click
 
 from collector.app.command import database_option, settings_of, told
 from collector.app.errors import CannotChange
+from collector.app.times import moment
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -76,7 +76,7 @@ def rules(database_url: str | None) -> None:
                     str(row.rule.severity) if row.rule.enabled else "(disabled)",
                     str(row.functions),
                     str(row.active),
-                    _moment(row.last_fired_ms) if row.last_fired_ms is not None else "never",
+                    moment(row.last_fired_ms) if row.last_fired_ms is not None else "never",
                     row.origin,
                     _clean(row.rule.name),
                 )
@@ -129,7 +129,7 @@ def snooze(ids: tuple[str, ...], length: str, note: str, database_url: str | Non
             raise CannotChange(f"--for is {fault}: {length}.") from None
         numbers = _numbers(connection, ids)
         changed = actions.snooze(connection, numbers, _actor(), until_ms=until_ms, now_ms=_now_ms(), note=note)
-        _tell(changed, f"snoozed until {_moment(until_ms)}")
+        _tell(changed, f"snoozed until {moment(until_ms)}")
 
 
 @alerts.command("export")
@@ -214,10 +214,10 @@ def preview(id: str, file: IO[str] | None, database_url: str | None) -> None:
     if found.reason:
         click.echo(found.reason, err=True)
     for one in found.fired:
-        end = _moment(one.until_s * 1000) if one.until_s is not None else "now"
-        click.echo(f"{_moment(one.since_s * 1000)} to {end}  {_clean(one.subject.name)}")
+        end = moment(one.until_s * 1000) if one.until_s is not None else "now"
+        click.echo(f"{moment(one.since_s * 1000)} to {end}  {_clean(one.subject.name)}")
     if found.limited:
-        click.echo(f"There may be more, and before {_moment(found.start_s * 1000)}.", err=True)
+        click.echo(f"There may be more, and before {moment(found.start_s * 1000)}.", err=True)
     elif not found.fired and not found.reason:
         click.echo("It would not have fired.", err=True)
 
@@ -300,7 +300,7 @@ def _row(alert: Alert) -> tuple[str, ...]:
         f"{alert.id:016x}",
         str(alert.state),
         str(alert.severity),
-        _moment(alert.began_s * 1000),
+        moment(alert.began_s * 1000),
         _clean(alert.subject.name),
         _clean(alert.rule_name),
     )
@@ -333,10 +333,6 @@ def _table(rows: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _moment(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _clean(text: str) -> str:

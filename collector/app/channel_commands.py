@@ -9,13 +9,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from collector.app.command import CANNOT, database_option, settings_of, told
 from collector.app.errors import CannotChange
+from collector.app.times import moment
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -168,7 +168,7 @@ def deliveries(channel: str | None, state: str | None, limit: int, as_json: bool
             what = f"{delivery.kind}: {delivery.title}"
             rows.append(
                 (
-                    _when(delivery.created_ms),
+                    moment(delivery.created_ms),
                     delivery.channel,
                     delivery.state,
                     str(delivery.attempts),
@@ -266,7 +266,3 @@ def _print(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _when(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

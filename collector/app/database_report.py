@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from collector.app.errors import CannotRun
+from collector.app.times import moment
 from collector.store.inventory import take_inventory
 from collector.store.periods import DAY_S, NS, Kind, Periods
 from collector.store.pruner import NotNow, Pruner
@@ -115,5 +115,4 @@ def _days(days: float | None) -> str:
 def _age(ns: int | None, now_ns: int) -> str:
     if ns is None:
         return "none"
-    when = datetime.fromtimestamp(ns // NS, UTC)
-    return f"{when:%Y-%m-%d %H:%M} UTC, {max(now_ns - ns, 0) / NS / DAY_S:.1f} days ago"
+    return f"{moment(ns // 1_000_000)}, {max(now_ns - ns, 0) / NS / DAY_S:.1f} days ago"

@@ -7,13 +7,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from collector.app.command import database_option, settings_of, told
 from collector.app.errors import CannotChange
+from collector.app.times import moment
 from collector.domain.facts import FAILURES, IssueKind
 from collector.domain.issue_states import ACTIVE, Status
 
@@ -180,7 +180,7 @@ def _described(row: IssueRow) -> dict[str, object]:
 
 
 def _row(row: IssueRow) -> tuple[str, ...]:
-    last = datetime.fromtimestamp(row.last_seen_ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+    last = moment(row.last_seen_ms)
     # What functions say may hold anything: a terminal gets no control characters.
     texts = (row.type, row.function.name, row.assignee or "-", row.message)
     type, function, assignee, message = ("".join(c if c.isprintable() else "?" for c in text) for text in texts)

@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from collector.app.command import database_option, settings_of, told
 from collector.app.errors import CannotChange
+from collector.app.times import moment
 
 if TYPE_CHECKING:
     from collector.store.tokens import Token, Tokens
@@ -121,7 +121,7 @@ def _row(token: Token) -> tuple[str, ...]:
 
 
 def _when(ms: int | None) -> str:
-    return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+    return "" if ms is None else moment(ms)
 
 
 def _now_ms() -> int:

@@ -102,10 +102,10 @@ def _describe(url: URL) -> str:
 
 def _open_sqlite(url: URL, read_only: bool) -> Engine:
     path = Path(url.database or "")
+    if read_only and not path.exists():
+        raise MissingDatabase(f"There is no database at {path} yet: run `clew db upgrade`, which makes it.")
     if not path.parent.is_dir():
         raise MissingDirectory(f"The database {path} cannot be opened: there is no directory {path.parent}.")
-    if read_only and not path.exists():
-        raise MissingDatabase(f"There is no database at {path} yet.")
 
     engine = sqlalchemy.create_engine(
         url,

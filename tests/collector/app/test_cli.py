@@ -56,7 +56,7 @@ def test_status_of_no_database(tmp_path: Path) -> None:
     result = clew("db", "status", "--database-url", f"sqlite:///{path}")
 
     assert (1, "") == (result.returncode, result.stdout)
-    assert f"clew: There is no database at {path} yet.\n" == result.stderr
+    assert f"clew: There is no database at {path} yet: run `clew db upgrade`, which makes it.\n" == result.stderr
     assert not path.exists()
 
 

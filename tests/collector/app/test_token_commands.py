@@ -71,11 +71,23 @@ def test_what_cannot_be_done(path: Path, arguments: tuple[str, ...], code: int, 
     assert said in done.stderr
 
 
-def test_without_a_database(tmp_path: Path) -> None:
-    """None is made by the way: a typing error would hide in it."""
-    done = run(tmp_path / "none.db", "list")
-    assert 1 == done.returncode
+@pytest.mark.parametrize("arguments", [("list",), ("create", "lambda")])
+@pytest.mark.parametrize("place", ["none.db", "no/directory/either/clew.db"])
+def test_without_a_database(tmp_path: Path, arguments: tuple[str, ...], place: str) -> None:
+    """None is made by the way: a typing error would hide in it. One line says what makes one."""
+    done = run(tmp_path / place, *arguments)
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.count("\n") == 1
+    assert "run `clew db upgrade`" in done.stderr
     assert not (tmp_path / "none.db").exists()
+
+
+def test_with_a_database_that_has_no_tables_yet(tmp_path: Path) -> None:
+    (tmp_path / "clew.db").touch()
+    done = run(tmp_path / "clew.db", "create", "lambda")
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.count("\n") == 1
+    assert "run `clew db upgrade`" in done.stderr
 
 
 def test_no_tokens_yet(path: Path) -> None:
