@@ -43,6 +43,7 @@ _SUPPRESSED_HTTP: str = getattr(otel_context, "_SUPPRESS_HTTP_INSTRUMENTATION_KE
 _OTHERS = "opentelemetry.instrumentation.botocore"
 
 _NOTHING = object()
+_TOO_LARGE = 1 << 63
 _INJECTED = frozenset(
     {
         ("sqs", "SendMessage"),
@@ -171,7 +172,7 @@ class Call:
     _request: Payload | None
     _span: Span
     _told: Told
-    _token: Token[Context] | None
+    _token: Token[Context]
 
     @classmethod
     def start(cls, invocation: Invocation, client: Any, operation: str, params: Any) -> Call | None:
@@ -223,7 +224,7 @@ class Call:
         return injected(plan.service, plan.operation, params, context)
 
     def end(self, response: Any) -> None:
-        self._leave()
+        detach(self._token)
         span = self._span
         try:
             if span.is_recording():
@@ -241,7 +242,9 @@ class Call:
             if keys:
                 attributes["clew.link.keys"] = keys
         if plan.meter is not None:
-            attributes.update(plan.meter(plan.service, plan.operation, self._params, answer, self._request))
+            units = plan.meter(plan.service, plan.operation, self._params, answer, self._request)
+            if units:
+                attributes.update(units)
         limit = self._invocation.payload_limit
         if len(answer) > 1:  # more than its metadata
             refused = failed_entries(plan.operation, answer)
@@ -261,7 +264,7 @@ class Call:
         return attributes
 
     def fail(self, error: BaseException) -> None:
-        self._leave()
+        detach(self._token)
         span = self._span
         try:
             if span.is_recording():
@@ -288,11 +291,6 @@ class Call:
         if self._request is not None:
             attributes["clew.request"] = self._request.cut(limit)
         return limit
-
-    def _leave(self) -> None:
-        if self._token is not None:
-            detach(self._token)
-            self._token = None
 
     def _response(self, answer: dict[str, Any], limit: int) -> str:
         if len(answer) == 1 and "ResponseMetadata" in answer:
@@ -337,17 +335,15 @@ def _is_others(span: Span, invocation: Invocation, outer: object) -> bool:
 def _answer_attributes(answer: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     metadata = mapping(answer.get("ResponseMetadata"))
-    if request_id := metadata.get("RequestId"):
-        found["aws.request_id"] = text(request_id)[:MAX_NAME]
-    if extended_id := metadata.get("HostId"):
-        found["aws.extended_request_id"] = text(extended_id)[:MAX_NAME]
-    if status := _count(metadata.get("HTTPStatusCode")):
+    request_id, status = metadata.get("RequestId"), metadata.get("HTTPStatusCode")
+    if type(request_id) is str and request_id:
+        found["aws.request_id"] = request_id[:MAX_NAME]
+    if extended_id := text(metadata.get("HostId")):
+        found["aws.extended_request_id"] = extended_id[:MAX_NAME]
+    # Whole numbers that OTLP has room for: a stub may answer with anything, and OpenTelemetry would complain.
+    if type(status) is int and 0 < status < _TOO_LARGE:
         found["http.response.status_code"] = status
-    if retries := metadata.get("RetryAttempts"):
-        found["http.request.resend_count"] = _count(retries)
-    return {name: value for name, value in found.items() if value}
-
-
-def _count(value: object) -> int:
-    """A whole number that OTLP has room for: a stub may answer with anything, and OpenTelemetry would complain."""
-    return value if type(value) is int and 0 <= value < 2**63 else 0
+    retries = metadata.get("RetryAttempts")
+    if retries and type(retries) is int and 0 < retries < _TOO_LARGE:
+        found["http.request.resend_count"] = retries
+    return found

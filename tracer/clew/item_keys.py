@@ -7,6 +7,7 @@ process tell: whoever gets, updates or deletes names the key, whoever creates or
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from clew.events import items, mapping, text
@@ -21,6 +22,7 @@ _MAX_KEYS = 128
 
 # Tried on a put while the schema is not known: one that is wrong matches nothing, for a stream has the real key.
 _USUAL = tuple(map(frozenset, (("pk", "sk"), ("PK", "SK"), ("pk",), ("PK",), ("id",), ("Id",), ("ID",))))
+_USUAL_NAMES = frozenset().union(*_USUAL)
 _MAX_USUAL = 2
 
 _READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
@@ -30,6 +32,8 @@ _schemas: dict[tuple[str, str], tuple[str, ...]] = {}
 
 def written_keys(operation: str, params: dict[str, Any], response: dict[str, Any], region: str) -> list[str]:
     """The `dynamodb-item:` keys of what one successful call wrote, each once; learns the keys of tables on the way."""
+    if operation == "PutItem":  # most writes; nothing is learnt from it
+        return _keys(region, text(params.get("TableName")), "Item", mapping(params.get("Item")))
     if operation != "GetItem" or (region, text(params.get("TableName"))) not in _schemas:  # what most calls are
         _learn(operation, params, response, region)
     if operation in _READS:
@@ -51,7 +55,7 @@ def _writes(
     operation: str, params: dict[str, Any], response: dict[str, Any]
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """`(table, "Item" or "Key", attributes)` of every item written."""
-    if operation in {"PutItem", "UpdateItem", "DeleteItem"}:
+    if operation in {"UpdateItem", "DeleteItem"}:
         yield from _one(params)
     elif operation == "BatchWriteItem":
         yield from _requests(params.get("RequestItems"))
@@ -92,26 +96,34 @@ def _statement(statement: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
         yield table_of(query), "Item" if kind == "insert" else "Where", attributes
 
 
-def _keys(region: str, table: str, name: str, attributes: dict[str, Any]) -> Iterator[str]:
+def _keys(region: str, table: str, name: str, attributes: dict[str, Any]) -> list[str]:
     """The key's digest where the key is known, else those of the whole and of what keys are usually called."""
     if not table or not attributes:
-        return
+        return []
     chosen: list[Collection[str]] = [()]  # the whole
     if name != "Key":
         known = _schemas.get(_place(region, table))
         if known is not None and all(part in attributes for part in known):
             chosen = [known]
         else:
-            chosen += [names for names in _USUAL if names.issubset(attributes)][:_MAX_USUAL]
+            chosen += _usual(_USUAL_NAMES.intersection(attributes))
     whole = canonical(attributes)
+    found = []
     for names in chosen:
         if whole:
             parts = {part: whole[part] for part in names} if names else whole
         else:  # too large, or not DynamoDB's notation; a part of it may do
             few = {part: attributes[part] for part in names} if names else attributes
             parts = canonical(few) or canonical(_typed(few))
-        if parts and (key := key_of(region, table, parts)):
-            yield key
+        if parts and (key := key_of(region, table, parts)) and key not in found:
+            found.append(key)
+    return found
+
+
+@cache
+def _usual(given: frozenset[str]) -> list[frozenset[str]]:
+    """What the key may be of an item that has these of the usual names."""
+    return [names for names in _USUAL if names <= given][:_MAX_USUAL]
 
 
 def _typed(attributes: dict[str, Any]) -> dict[str, Any] | None:

@@ -76,15 +76,22 @@ class _Room:
 def _parts(attributes: object, room: _Room, depth: int) -> dict[str, str]:
     if type(attributes) is not dict or depth > _MAX_DEPTH:
         raise _Odd
+    room.values -= len(attributes)
+    if room.values < 0:
+        raise _Odd
     parts = {}
     for name, value in attributes.items():
-        room.take(len(_string(name)))
+        if type(name) is not str:
+            raise _Odd
         # Text is what most attributes are: without this, an item takes half as long again.
         content = value.get("S") if type(value) is dict and len(value) == 1 else None
         if type(content) is str:
-            room.characters -= len(content)
+            room.characters -= len(name) + len(content)
+            if room.characters < 0:
+                raise _Odd
             parts[name] = f'{_quoted(name)}:["S",{_quoted(content)}]'
         else:
+            room.characters -= len(name)
             parts[name] = f"{_quoted(name)}:{_value(value, room, depth)}"
     if room.characters < 0:
         raise _Odd

@@ -207,9 +207,10 @@ class LeanSpan(trace.Span):
 
     def begin(self, around: Context | None) -> None:
         processor = self._tracer.span_processor
-        buffer = _only(processor)
-        if buffer is not None:
-            buffer.open[self.span_id] = self
+        # Our buffer, if the function has added no processor to it.
+        processors: Sequence[Any] = getattr(processor, "_span_processors", ())
+        if len(processors) == 1 and type(processors[0]) is SpanBuffer:
+            processors[0].open[self.span_id] = self
         else:
             processor.on_start(self, parent_context=around)
 
@@ -218,8 +219,9 @@ class LeanSpan(trace.Span):
             return
         self.end_time = end_time if end_time is not None else time_ns()
         processor = self._tracer.span_processor
-        buffer = _only(processor)
-        if buffer is not None:
+        processors: Sequence[Any] = getattr(processor, "_span_processors", ())
+        if len(processors) == 1 and type(processors[0]) is SpanBuffer:
+            buffer = processors[0]
             buffer.open.pop(self.span_id, None)
             buffer.keep(self)
         else:
@@ -332,10 +334,3 @@ class LeanSpan(trace.Span):
             "exception.escaped": str(escaped),
         }
         self.add_event("exception", {**details, **(attributes or {})}, timestamp)
-
-
-def _only(processor: Any) -> SpanBuffer | None:
-    """Our buffer, if the function has added no processor to it."""
-    processors: tuple[object, ...] = getattr(processor, "_span_processors", ())
-    first = processors[0] if len(processors) == 1 else None
-    return first if type(first) is SpanBuffer else None
