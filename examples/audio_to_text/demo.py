@@ -109,10 +109,10 @@ def _run(options: argparse.Namespace) -> None:
     database = data / "clew.db"
     is_first = not database.exists()
     tally = Tally()
-    _say("Starting Clew …")
+    _say("Starting Clew: its database, its collector and its pages …")
     with contextlib.ExitStack() as stack:
         clew = stack.enter_context(ClewProcess(options.port, database, data / "logs" / "clew.log"))
-        _say("Starting an AWS on this machine …")
+        _say("Starting an AWS on this machine: S3, DynamoDB, Transcribe and Lambda …")
         example = stack.enter_context(
             running_example(
                 otlp_endpoint=clew.url,
@@ -185,6 +185,8 @@ def _keep_going(
         f"Some recordings fail on purpose: the pages tell why. Data and logs are in {options.data}.\n"
         f"A recording is uploaded every {options.every:g} s. Ctrl-C ends everything.\n"
     )
+    if batch > 1:
+        _say(f"Uploading the first {batch} recordings, so that the pages have something to show …")
     while True:
         key = uploader.upload()
         _progress(f"{uploader.uploaded} uploads, {tally}   last: {key}")

@@ -188,3 +188,11 @@ def test_a_sum_says_when_a_part_is_estimated_or_unknown(
         assert ("≈" not in shown and "≥" not in shown) == (both[0] == "$"), address
     for address in ("/transactions", function, issue):
         assert one in words(client.get(address, query_string=DAY).text), address
+
+
+def test_a_function_says_what_is_not_seen_without_lambdas_reports(client: FlaskClient, engine: Engine) -> None:
+    function = f"/functions/{facts.function().id:016x}"
+    store(engine, ran(1, reported=False))
+    assert "Lambda's own reports of this function do not arrive" in words(client.get(function, query_string=DAY).text)
+    store(engine, ran(2))
+    assert "own reports" not in words(client.get(function, query_string=DAY).text)

@@ -63,6 +63,8 @@ def show(function_id: int) -> str:
         issue_id=issue_id,
         search=search,
         tag=tag,
+        # Of what is listed: reports come for all of a function's invocations, or for none.
+        unreported=detail.function.kind == "lambda" and bool(page.rows) and not any(row.reported for row in page.rows),
         result=result_key if result_key in RESULTS else "",
         cold_only=cold_only,
         cost=Sums(detail.cost_total_pd, detail.calls_cost_pd, detail.unpriced_calls, detail.unpriced),
