@@ -10,14 +10,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Subquery, func, select
 
 from collector.alerts.anomaly import month_start
+from collector.alerts.boards import issue_board
 from collector.alerts.catalog import Catalog
 from collector.alerts.conditions import counts
 from collector.alerts.evaluation import Plan
+from collector.alerts.failures import MEMORY_TYPES, TIMEOUT_TYPES
+from collector.alerts.joined import together
 from collector.alerts.lifecycle import Record
 from collector.alerts.model import ConditionKind, Grouping, IssueText, Sample
 from collector.alerts.sources import NS
 from collector.alerts.sums import ERRORS, INVOCATIONS, NOTHING, Values, cost_pd
-from collector.alerts.values import DOLLAR_PD, MEMORY_TYPES, TIMEOUT_TYPES, issue_board, reading, together
+from collector.alerts.values import DOLLAR_PD, reading
 from collector.alerts.windows import Windows
 from collector.domain.facts import FAILED, FAILURES, IssueKind
 from collector.store import tables
@@ -67,7 +70,7 @@ def replace_window(plan: Plan, window_s: int) -> Plan:
 def _count(sums: Windows, plan: Plan, record: Record, catalog: Catalog) -> int:
     rule = plan.rule
     if rule.grouping is Grouping.ISSUE and record.issue_id is not None:
-        return int(issue_board(sums, rule).values.get(record.issue_id, (0, 0))[0])
+        return int(issue_board(sums, rule).board.values.get(record.issue_id, (0, 0))[0])
     if rule.grouping is Grouping.TOGETHER:
         return int((together(sums, rule, catalog.within(rule.scope)) or (0, 0))[0])
     if record.function_id is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
+from collector.alerts.boards import ages, board, issue_board
 from collector.alerts.catalog import Catalog
 from collector.alerts.conditions import (
     KINDS,
@@ -24,8 +25,9 @@ from collector.alerts.conditions import (
     threshold,
     windows,
 )
+from collector.alerts.joined import together
 from collector.alerts.model import ConditionKind, Grouping, Rule
-from collector.alerts.values import ages, board, issue_board, reading, shape, together
+from collector.alerts.values import reader, shape
 from collector.alerts.windows import Windows
 
 TOGETHER_KEY = "all"
@@ -93,21 +95,43 @@ class Planner:
 
 
 Wanted = Callable[[Plan, int], bool]
+Changed = Callable[[Plan, int], frozenset[int] | None]
+
+
+def _all(_plan: Plan, _t: int) -> frozenset[int] | None:
+    return None
 
 
 def evaluate(
-    sums: Windows, plans: Sequence[Plan], moments: Iterable[int], wanted: Wanted, catalog: Catalog
+    sums: Windows,
+    plans: Sequence[Plan],
+    moments: Iterable[int],
+    wanted: Wanted,
+    catalog: Catalog,
+    *,
+    changed: Changed = _all,
 ) -> dict[str, list[Hit]]:
-    """By rule's id its hits at the moments, which must ascend; `wanted` says which rule is looked at when."""
+    """By rule's id its hits at the moments, which must ascend; `wanted` says which rule is looked at when. `changed`
+    may say of which functions alone there is anything to find; None: of all."""
     found: dict[str, list[Hit]] = {}
     scopes = {plan.rule.id: catalog.within(plan.rule.scope) for plan in plans}
     for t in moments:
-        due = [plan for plan in plans if t % plan.step_s == 0 and t >= plan.since_s and wanted(plan, t)]
+        due = []
+        for plan in plans:
+            if t % plan.step_s or t < plan.since_s or not wanted(plan, t):
+                continue
+            scope, some = scopes[plan.rule.id], changed(plan, t)
+            if some is not None:
+                if some.isdisjoint(scope):
+                    continue
+                if plan.rule.grouping in (Grouping.FUNCTION, Grouping.ISSUE):
+                    scope &= some
+            due.append((plan, scope))
         if not due:
             continue
         sums.at(t)
-        for plan in due:
-            hits = _hits(sums, plan, t, scopes[plan.rule.id])
+        for plan, scope in due:
+            hits = _hits(sums, plan, t, scope)
             if hits:
                 found.setdefault(plan.rule.id, []).extend(hits)
     return found
@@ -117,8 +141,9 @@ def _hits(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]
     rule = plan.rule
     if rule.grouping is Grouping.FUNCTION:
         if len(scope) <= FEW and ("board", plan.key) not in sums.cache:
-            read = [(id, part) for id in scope if (part := reading(sums, rule, id)) is not None]
-            return [_hit(plan, t, f"function:{id}", *part) for id, part in read if _keeps(plan, *part)]
+            read = reader(sums, rule, plan.key)
+            found = [(id, part) for id in scope if (part := read(id)) is not None]
+            return [_hit(plan, t, f"function:{id}", *part) for id, part in found if _keeps(plan, *part)]
         values = board(sums, rule, plan.key)
         return [
             _hit(plan, t, f"function:{id}", *values.values[id])
@@ -136,14 +161,22 @@ def _hits(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]
             if function_id in scope:
                 oldest[resource_id] = max(age_s, oldest.get(resource_id, 0))
         return [_hit(plan, t, f"resource:{id}", age_s, 0) for id, age_s in oldest.items() if kept(rule, age_s)]
-    counts = issue_board(sums, rule, plan.key)
-    facts = sums.issue_facts(())
-    opens = rule.condition.kind is ConditionKind.ISSUE  # the others open by what happens to issues
+    return _issue_hits(sums, plan, t, scope)
+
+
+def _issue_hits(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]:
+    """Of the issues of these functions."""
+    counts = issue_board(sums, plan.rule, plan.key)
+    opens = plan.rule.condition.kind is ConditionKind.ISSUE  # the others open by what happens to issues
+    if len(scope) <= FEW:
+        ids: Iterable[int] = [id for function_id in scope for id in counts.by_function.get(function_id, ())]
+    else:
+        ids = [id for id in counts.board.beyond(plan.above, None) if counts.owners[id] in scope]
     return [
         Hit(t, f"issue:{id}", value, sample, strict=opens)
-        for id in counts.beyond(plan.above, None)
-        if facts[id].function_id in scope
-        for value, sample in (counts.values[id],)
+        for id in ids
+        for value, sample in (counts.board.values[id],)
+        if plan.above is None or value > plan.above
     ]
 
 

@@ -67,16 +67,31 @@ def merge(plan: Plan, hits: Iterable[Hit], records: list[Record], subject: Subje
 
     `records` are the subject's alerts that may reach as far; new ones are put to them, and returned.
     """
-    opened = []
+    opened, left = [], list(hits)
+    while left:
+        # Late moments just before an alert that there is belong to it, the one nearest to it first: they must not
+        # open another one that ends where it begins.
+        left = _extend_all(plan, _extend_all(plan, left, records)[::-1], records)[::-1]
+        strict = [number for number, hit in enumerate(left) if hit.strict]
+        if not strict:
+            break
+        record = _open(plan, left[strict[0]], subject, now_ms)
+        records.append(record)
+        opened.append(record)
+        left = left[strict[0] + 1 :]
+    return opened
+
+
+def _extend_all(plan: Plan, hits: Iterable[Hit], records: Sequence[Record]) -> list[Hit]:
+    """Returns those that belong to no alert yet."""
+    left = []
     for hit in hits:
         record = _covering(plan, hit.t, records)
         if record is not None:
             _extend(plan, record, hit)
-        elif hit.strict:
-            record = _open(plan, hit, subject, now_ms)
-            records.append(record)
-            opened.append(record)
-    return opened
+        else:
+            left.append(hit)
+    return left
 
 
 def _covering(plan: Plan, t: int, records: Sequence[Record]) -> Record | None:

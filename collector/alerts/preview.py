@@ -15,12 +15,12 @@ from sqlalchemy import Connection, func, select
 from collector.alerts.catalog import Catalog, describe
 from collector.alerts.conditions import completed
 from collector.alerts.evaluation import TOGETHER_KEY, Hit, Plan, Planner, evaluate
+from collector.alerts.failures import MEMORY_TYPES, TIMEOUT_TYPES
 from collector.alerts.lifecycle import Record, merge
 from collector.alerts.model import ConditionKind, Fired, Grouping, Preview, Rule, Subject, SubjectKind
 from collector.alerts.notices import subject_of
 from collector.alerts.settlement import subjects_of
 from collector.alerts.sums import ERRORS
-from collector.alerts.values import MEMORY_TYPES, TIMEOUT_TYPES
 from collector.alerts.windows import Windows
 from collector.domain.facts import IssueKind
 from collector.store import tables

@@ -25,21 +25,19 @@ from collector.alerts import outbox
 from collector.alerts.catalog import Catalog
 from collector.alerts.evaluation import Hit, Plan, Planner, evaluate
 from collector.alerts.failing_rules import FailingRules
+from collector.alerts.kept import AGAIN_S, Joined, Kept
 from collector.alerts.model import ConditionKind, Grouping, MuteWindow, Rule
 from collector.alerts.mutes import Mutes
 from collector.alerts.rule_store import MuteCache, RuleCache, StoredRule, add_default_rules
 from collector.alerts.settlement import Settlement, Tell
-from collector.alerts.windows import Kept, Windows
+from collector.alerts.windows import Windows
 from collector.store.alert_tables import alert_position, late_minutes
 from collector.store.issue_changes import IssueChange, issue_changes_since, latest_change, number_changes
 from collector.store.lease import Lease
-from collector.store.rollup_rows import LATEST_S, SETTLED_S
+from collector.store.rollup_rows import LATEST_S
 from collector.store.statements import delete_by_key
 
 MINUTE_S = 60
-# Minutes that changed are noted as late from SETTLED_S after their end on. What came before that, in a commit that
-# took its time, is found by looking again so far back.
-AGAIN_S = SETTLED_S + 2 * MINUTE_S
 BLIND_S = 3 * MINUTE_S  # a longer pause between two rounds means that nothing may have been received either
 MOST_AHEAD_S = 2 * MINUTE_S  # from the start of the minute that is not over: by how much clocks may differ
 MOST_MOMENTS = 60  # of one round, so that it stays short after a long pause; the next follows at once
@@ -131,6 +129,7 @@ class Rounds:
         self._plans: dict[str, tuple[Rule, int, Plan]] = {}
         self._catalog = Catalog()
         self._late_waits = False
+        self._joined = Joined()
         self._kept = Kept()
         self._keeping = Kept()  # what becomes of it if the round is done
 
@@ -153,7 +152,6 @@ class Rounds:
     def _attempt(self, now_ms: int) -> Outcome:
         kept, self._kept = self._kept, Kept()  # lost unless all goes well
         with self._reading.connect() as connection:
-            self._keeping = kept
             look = self._look(connection, now_ms, kept)
         with self._writing.begin() as connection:
             if self._lease is not None and not self._lease.confirm(connection):
@@ -269,6 +267,11 @@ class Rounds:
         whole = look.through_s > position.evaluated_s
         first = position.evaluated_s - AGAIN_S + MINUTE_S if whole else look.through_s
         blind_until_s = _blind_until(look)
+        # What is read here holds all that was late until now; what is kept of earlier rounds does not.
+        late = frozenset((function_id, start_s) for _, function_id, start_s in look.late)
+        kept = kept.with_late(late)
+        self._joined.forget(late, settled_s=look.now_ms // 1000 - AGAIN_S - MINUTE_S)
+        self._keeping = kept
 
         def wanted(plan: Plan, t: int) -> bool:
             if t > look.through_s:
@@ -291,12 +294,14 @@ class Rounds:
             last_s=moments[-1],
             now_ms=look.now_ms,
             kept=kept,
-            late={function_id for _, function_id, _ in look.late},
             keep_s=look.through_s - AGAIN_S + MINUTE_S,
         )
-        _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog))
-        if whole:
-            self._keeping = sums.keep()
+        if not whole:
+            _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog))
+            return
+        changed = _Changed(sums, kept, look)
+        _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog, changed=changed))
+        self._keeping = sums.keep(through_s=look.through_s, plans=look.plans)
 
     def _look_at_late(self, connection: Connection, look: _Look) -> None:
         """The functions whose minutes changed, at the moments whose windows hold these minutes; and everything
@@ -327,7 +332,14 @@ class Rounds:
             reach = max((plan.reach_s for plan in some), default=0)
             moments = sorted(_moments_of(minutes, reach, look.position.evaluated_s))
             if moments:
-                sums = Windows(connection, self._catalog, last_s=moments[-1], now_ms=look.now_ms, only=only)
+                sums = Windows(
+                    connection,
+                    self._catalog,
+                    last_s=moments[-1],
+                    now_ms=look.now_ms,
+                    only=only,
+                    joined=self._joined if some is joined else None,
+                )
                 _gather(look.hits, evaluate(sums, some, moments, wanted, self._catalog))
 
     def _look_at_changes(self, connection: Connection, look: _Look) -> None:
@@ -375,6 +387,30 @@ class Rounds:
         )
         delete_by_key(connection, late_minutes, look.done_late)
         return notices
+
+
+class _Changed:
+    """What is worth another look in a whole round: at a moment that the last round looked at, the functions of which
+    anything is different since; in the minute that is not over, those that did anything in it, for only what grows is
+    looked at there."""
+
+    def __init__(self, sums: Windows, kept: Kept, look: _Look) -> None:
+        self._sums = sums
+        self._kept = kept
+        self._look = look
+        self._follows = kept.at_s > 0 and kept.through_s == look.position.evaluated_s
+        self._found: dict[int, frozenset[int]] = {}
+
+    def __call__(self, plan: Plan, t: int) -> frozenset[int] | None:
+        kept = self._kept
+        if not self._follows or kept.plans.get(plan.rule.id) is not plan:
+            return None
+        if min(kept.through_s, kept.looked_s - plan.lag_s) < t <= self._look.through_s:
+            return None
+        if t not in self._found:
+            start_s = kept.at_s if t <= self._look.through_s else self._look.through_s
+            self._found[t] = self._sums.changed(start_s, t)
+        return self._found[t]
 
 
 def _position(connection: Connection, *, lock: bool = False) -> Position | None:

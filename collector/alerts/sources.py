@@ -54,17 +54,20 @@ class TaggedSource(Source):
         """Keys and sums."""
         found: dict[Row, Values] = {}
         for _, row in self._rows(connection, start_s, end_s):
-            key, values = row[: self._width], row[self._width :]
-            known = found.get(key)
-            found[key] = values if known is None else add(known, values)
+            self._add(found, row)
         return [(*key, *values) for key, values in found.items()]
 
+    def _add(self, found: dict[Row, Values], row: Row) -> None:
+        key, values = row[: self._width], row[self._width :]
+        known = found.get(key)
+        found[key] = values if known is None else add(known, values)
+
     def minutes(self, connection: Connection, start_s: int, end_s: int) -> dict[int, list[Row]]:
-        """Each minute's keys and values, one row for each invocation."""
-        found: defaultdict[int, list[Row]] = defaultdict(list)
+        """Each minute's keys and sums."""
+        sums: defaultdict[int, dict[Row, Values]] = defaultdict(dict)
         for started_ns, row in self._rows(connection, start_s, end_s):
-            found[started_ns // NS // MINUTE_S * MINUTE_S].append(row)
-        return found
+            self._add(sums[started_ns // NS // MINUTE_S * MINUTE_S], row)
+        return {minute: [(*key, *values) for key, values in found.items()] for minute, found in sums.items()}
 
     def _rows(self, connection: Connection, start_s: int, end_s: int) -> Iterator[tuple[int, Row]]:
         if start_s >= end_s:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add as plus
+from operator import sub as minus
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, literal, select
 
 from collector.store import tables
 from collector.store.queries.common import TimeRange
@@ -81,40 +83,10 @@ class Source:
         return by_start(fetch(connection, statement.where(*within)))
 
 
-class Maxima:
-    """Rows of one rollup: of `keys`, with a value of which the largest counts. `only`: of these functions."""
-
-    def __init__(self, table: Table, keys: Sequence[str], value: str, *, only: Sequence[int] | None = None) -> None:
-        self._table = table
-        self._keys = keys
-        self._value = value
-        self._where = [] if only is None else [of_functions(table, only)]
-
-    def largest(self, connection: Connection, start_s: int, end_s: int) -> list[Row]:
-        """Keys and value over whole minutes from `start_s` up to `end_s`."""
-        if start_s >= end_s:
-            return []
-        columns = [self._table.c[name] for name in (*self._keys, self._value)]
-        rows = rollup(self._table, slices(TimeRange(start_s * 1000, end_s * 1000)), columns, *self._where)
-        keys = [rows.c[name] for name in self._keys]
-        return fetch(connection, select(*keys, func.max(rows.c[self._value])).group_by(*keys))
-
-    def minutes(self, connection: Connection, start_s: int, end_s: int) -> dict[int, list[Row]]:
-        """Each minute's keys and values, by when the minute began."""
-        if start_s >= end_s:
-            return {}
-        stats = self._table.c
-        columns = (stats.start_s, *(stats[name] for name in self._keys), stats[self._value])
-        statement = select(*columns).where(
-            stats.resolution == MINUTE_S, stats.start_s >= start_s, stats.start_s < end_s, *self._where
-        )
-        return by_start(fetch(connection, statement))
-
-
 Minutes = Mapping[int, Sequence[Row]]
 
 
-class _Moving:
+class Moving:
     """Sums of a window that moves on, from `first_s`; `minutes` are those that enter it and leave it. `advance` moves
     it to a moment and can only go forward. `keep_s`: what it was then is kept, for the next round to begin with."""
 
@@ -145,7 +117,7 @@ class _Moving:
         raise NotImplementedError
 
 
-class Sums(_Moving):
+class Sums(Moving):
     """Values by key."""
 
     def __init__(self, total: Iterable[Row], minutes: Minutes, window_s: int, first_s: int, keep_s: int) -> None:
@@ -157,18 +129,18 @@ class Sums(_Moving):
 
     def _add(self, rows: Iterable[Row]) -> None:
         sums = self.sums
-        for key, *values in rows:
-            known = sums.get(key)
-            sums[key] = tuple(values) if known is None else add(known, values)
+        for row in rows:
+            known = sums.get(row[0])
+            sums[row[0]] = row[1:] if known is None else tuple(map(plus, known, row[1:]))
 
     def _take(self, rows: Iterable[Row]) -> None:
         sums = self.sums
-        for key, *values in rows:
-            known = sums.get(key) or (0,) * len(values)
-            sums[key] = tuple([one - other for one, other in zip(known, values, strict=True)])
+        for row in rows:
+            known = sums.get(row[0]) or (0,) * (len(row) - 1)
+            sums[row[0]] = tuple(map(minus, known, row[1:]))
 
 
-class Histograms(_Moving):
+class Histograms(Moving):
     """Counts by key and bucket. Buckets that are empty again stay, with 0."""
 
     def __init__(self, total: Iterable[Row], minutes: Minutes, window_s: int, first_s: int, keep_s: int) -> None:
@@ -191,32 +163,6 @@ class Histograms(_Moving):
         for key, bucket, count in rows:
             of_key = counts[key]
             of_key[bucket] = of_key.get(bucket, 0) - count
-
-
-class Largest:
-    """The largest value of the last `window_s` before `t`, by key or keys; `t` only goes forward."""
-
-    def __init__(self, connection: Connection, source: Maxima, window_s: int, first_s: int, last_s: int) -> None:
-        self._window_s = window_s
-        # What all of these windows hold is read as one. It is nothing where they are shorter than the time between.
-        common = min(last_s - window_s, first_s)
-        self._common = {row[:-1]: row[-1] for row in source.largest(connection, common, first_s)}
-        if last_s - window_s > first_s:
-            self._minutes = source.minutes(connection, first_s - window_s, last_s)
-        else:
-            self._minutes = source.minutes(connection, first_s - window_s, common)
-            self._minutes.update(source.minutes(connection, first_s, last_s))
-
-    def advance(self, t: int) -> dict[Row, int]:
-        """By keys, over the window that ends at `t`."""
-        found = dict(self._common)
-        for minute, rows in self._minutes.items():
-            if t - self._window_s <= minute < t:
-                for *keys, value in rows:
-                    key = tuple(keys)
-                    if value > found.get(key, 0):
-                        found[key] = value
-        return found
 
 
 def fetch(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[Row]:
@@ -243,4 +189,4 @@ def of_functions(table: Table, only: Sequence[int]) -> ColumnElement[bool]:
 
 
 def add(some: Sequence[int], others: Sequence[int]) -> Values:
-    return tuple([one + other for one, other in zip(some, others, strict=True)])
+    return tuple(map(plus, some, others))

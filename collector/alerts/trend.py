@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from collector.alerts.boards import ages, board, issue_board
 from collector.alerts.catalog import Catalog
 from collector.alerts.conditions import KINDS, Unit, completed, threshold
 from collector.alerts.evaluation import Plan, Planner
+from collector.alerts.joined import together
 from collector.alerts.model import Grouping, Rule
-from collector.alerts.values import ages, board, issue_board, together
 from collector.alerts.windows import Windows
 
 LONGEST_S = 1.0  # of work; a page waits for it
@@ -102,7 +103,7 @@ class _About:
                 if (mine and id == int(mine)) or (function in self.scope and not mine)
             )
         if rule.grouping is Grouping.ISSUE:
-            values = issue_board(sums, rule, self.plan.key).values
+            values = issue_board(sums, rule, self.plan.key).board.values
             facts = sums.issue_facts(())
             if number.isdigit():
                 return values.get(int(number), (0.0, 0))[0]

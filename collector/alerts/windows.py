@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
 
 from collector.alerts.catalog import Catalog, IssueFacts, read_issues
+from collector.alerts.kept import Joined, Kept, Key, Shelf, Shelves
+from collector.alerts.maxima import Largest, Maxima, Peaks
 from collector.alerts.sources import DURATIONS, FUNCTIONS, source_of
-from collector.alerts.sums import ISSUES, Histograms, Largest, Maxima, Row, Sums, Tags, Values, add
+from collector.alerts.sums import ISSUES, NOTHING, TOGETHER, Histograms, Row, Source, Sums, Tags, Values, add
 from collector.store import tables
 
 HOUR_S, DAY_S = 3_600, 86_400
+MEMORY, AGES = "memory", "ages"
+_MAXIMA = {
+    MEMORY: Maxima(tables.function_stats, ("function_id",), "max_memory_mb"),
+    AGES: Maxima(tables.age_stats, ("function_id", "resource_id"), "max_age_ms"),
+}
 M = TypeVar("M", Sums, Histograms)
 Counts = dict[int, dict[int, int]]  # of durations: by function and bucket
 History = dict[tuple[str, int], Any]  # sums of hours that are over for good
-Key = tuple[str, Tags, int, frozenset[int] | None]  # of sums: what, of which tags, over how long, of which as one
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What one round leaves to the next one: the sums of its windows as they were at `at_s`, when nothing could change
-    them any more that would not be noted as late; and the sums of past hours."""
-
-    at_s: int = 0
-    sums: Mapping[Key, Sequence[Row]] = field(default_factory=dict)
-    history: History = field(default_factory=dict)
-
-    def without(self, late: Collection[int]) -> Kept:
-        """Without the sums that late minutes of these functions changed (0: of any)."""
-        if not late:
-            return self
-        sums = {
-            key: [row for row in rows if row[0] not in late] if key[3] is None else rows
-            for key, rows in self.sums.items()
-            if key[0] != ISSUES and (key[3] is None or key[3].isdisjoint(late))
-        }
-        return replace(self, sums=sums)
 
 
 class Windows:
     """Windows that end at moments up to `last_s`. `at` sets the moment, which only goes forward.
 
-    `only`: what is said of functions is said of these alone. `kept` is what the last round left, `late` the functions
-    whose sums in it are not to be believed, and `keep_s` the moment whose sums this one is to leave. What methods
-    return holds until `at` is called, and is not to be changed.
+    `only`: what is said of functions is said of these alone. `kept` is what the last round left, and makes this the
+    windows of a round: what rules share is read once for all of them, and `keep` leaves it as it was at `keep_s`.
+    `joined` remembers sums of several functions as one. What methods return holds until `at` is called, and is not to
+    be changed.
     """
 
     def __init__(
@@ -58,8 +44,8 @@ class Windows:
         now_ms: int,
         only: Sequence[int] | None = None,
         kept: Kept | None = None,
-        late: Collection[int] = (),
         keep_s: int = 0,
+        joined: Joined | None = None,
     ) -> None:
         self.catalog = catalog
         self.now_s = last_s
@@ -72,10 +58,11 @@ class Windows:
         self._moving: dict[Any, Any] = {}
         self._issues: dict[int, IssueFacts] = {}
         self._hours: History = {}
-        self._kept = (kept or Kept()).without(late)
-        self._late = sorted(id for id in late if id)  # 0 stands for the issues of a minute, which are read anew
+        self._kept = kept or Kept()
+        self._of_round = kept is not None
+        self._shelves = Shelves(connection, self._kept)
         self._keep_s = keep_s
-        self._edges: dict[Any, Mapping[int, Sequence[Row]]] = {}
+        self._joined = joined
         self._oldest: int | None = None
 
     def at(self, now_s: int) -> None:
@@ -92,11 +79,30 @@ class Windows:
 
     def functions(self, window_s: int, tags: Tags = (), joined: frozenset[int] | None = None) -> Mapping[int, Values]:
         """By function: the values of `collector.alerts.sums`. With `joined` of all these functions as one."""
-        return self._move(Sums, FUNCTIONS, window_s, tags, joined).sums
+        if joined is None or not self._of_round:
+            return self._move(Sums, FUNCTIONS, window_s, tags, joined).sums
+        key = ("joined sums", window_s, tags, joined)
+        if key not in self.cache:
+            sums = self._move(Sums, FUNCTIONS, window_s, tags, None).sums
+            some = [sums[id] for id in joined if id in sums]
+            self.cache[key] = {TOGETHER: tuple(map(sum, zip(NOTHING, *some, strict=True)))}
+        found: Mapping[int, Values] = self.cache[key]
+        return found
 
     def histograms(self, window_s: int, tags: Tags = (), joined: frozenset[int] | None = None) -> Counts:
         """By function: its buckets with their counts. With `joined` likewise."""
-        return self._move(Histograms, DURATIONS, window_s, tags, joined).counts
+        if joined is None or not self._of_round:
+            return self._move(Histograms, DURATIONS, window_s, tags, joined).counts
+        key = ("joined histograms", window_s, tags, joined)
+        if key not in self.cache:
+            histograms = self._move(Histograms, DURATIONS, window_s, tags, None).counts
+            counts: dict[int, int] = {}
+            for id in joined:
+                for bucket, count in histograms[id].items() if id in histograms else ():
+                    counts[bucket] = counts.get(bucket, 0) + count
+            self.cache[key] = {TOGETHER: counts}
+        found: Counts = self.cache[key]
+        return found
 
     def issues(self, window_s: int, tags: Tags = ()) -> Mapping[int, Values]:
         """By issue: (occurrences,)."""
@@ -111,13 +117,24 @@ class Windows:
 
     def memory(self, window_s: int) -> Mapping[Row, int]:
         """By (function,): the most that one used, in MB."""
-        source = Maxima(tables.function_stats, ("function_id",), "max_memory_mb", only=self._only)
-        return self._maximum("memory", source, window_s)
+        return self._maximum(MEMORY, window_s)
 
     def ages(self, window_s: int) -> Mapping[Row, int]:
         """By (function, resource): the age of the oldest message, in milliseconds."""
-        source = Maxima(tables.age_stats, ("function_id", "resource_id"), "max_age_ms", only=self._only)
-        return self._maximum("ages", source, window_s)
+        return self._maximum(AGES, window_s)
+
+    def changed(self, start_s: int, end_s: int) -> frozenset[int]:
+        """The functions of which anything in these minutes is otherwise than the last round left it."""
+        found: set[int] = set()
+        for shelf in self._kept.minutes:
+            name, tags = shelf
+            source = _MAXIMA[name] if name in _MAXIMA else source_of(name, tags, None)
+            ids = self._shelves.changed(shelf, source, start_s, end_s)
+            if name == ISSUES and ids:
+                facts = self.issue_facts(ids)
+                ids = {facts[id].function_id for id in ids if id in facts}
+            found |= ids
+        return frozenset(found)
 
     def since(self, start_s: int) -> Mapping[int, Values]:
         """By function: the sums from `start_s` up to now."""
@@ -171,16 +188,25 @@ class Windows:
         self._hours[key] = found
         return found
 
-    def keep(self) -> Kept:
-        """What the next round need not read again."""
+    def keep(self, *, through_s: int, plans: Mapping[str, object]) -> Kept:
+        """What the next round need not read again; of the windows of a round."""
         final_s = self._now_ms // 1000 - DAY_S - HOUR_S
         history = {key: found for key, found in self._hours.items() if key[1] + HOUR_S < final_s}
-        sums = {
-            key: moving.kept
-            for key, moving in self._moving.items()
-            if isinstance(moving, Sums | Histograms) and moving.kept is not None
-        }
-        return Kept(self._keep_s, sums, history or self._kept.history)
+        sums = {key: moving.kept for key, moving in self._moving.items() if moving.kept is not None}
+        windows: dict[Shelf, list[int]] = {}
+        for name, tags, window_s, _ in sums:
+            windows.setdefault((name, tags), []).append(window_s)
+        minutes, used_s = self._shelves.keep(windows, self._keep_s, self._last_s)
+        return Kept(
+            at_s=self._keep_s,
+            through_s=through_s,
+            looked_s=self._now_ms // 1000,
+            sums=sums,
+            minutes=minutes,
+            used_s=used_s,
+            plans=plans,
+            history=history or self._kept.history,
+        )
 
     def _move(self, make: type[M], name: str, window_s: int, tags: Tags, joined: frozenset[int] | None) -> M:
         key = (name, tags, window_s, joined)
@@ -192,32 +218,81 @@ class Windows:
 
     def _begin(self, make: type[M], key: Key) -> M:
         name, tags, window_s, joined = key
-        only, first_s, last_s = self._only, self.now_s, self._last_s
+        only = self._only
         if joined is not None and len(joined) < len(self.catalog.functions):
             only = sorted(joined)
         source = source_of(name, tags, only, joined=joined is not None)
-        kept_rows = self._kept.sums.get(key)
-        if kept_rows is not None and self._kept.at_s <= first_s < self._kept.at_s + window_s:
-            first_s = self._kept.at_s
-            total = list(kept_rows)
-            if self._late and joined is None:
-                total += source_of(name, tags, self._late).total(self._connection, first_s - window_s, first_s)
-        else:
+        if not self._of_round:
+            first_s = self.now_s
+            if joined is not None and self._joined is not None:
+                return self._begin_joined(make, key, source, self._joined)
+            minutes = source.minutes(self._connection, first_s - window_s, min(first_s, self._last_s - window_s))
+            # All windows move over the same minutes at their front.
+            edge = ("edge", name, tags, joined, first_s)
+            if edge not in self.lasting:
+                self.lasting[edge] = source.minutes(self._connection, first_s, self._last_s)
             total = source.total(self._connection, first_s - window_s, first_s)
-        # All windows move over the same minutes at their front.
-        edge = (name, tags, joined, first_s)
-        if edge not in self._edges:
-            self._edges[edge] = source.minutes(self._connection, first_s, last_s)
-        behind = source.minutes(self._connection, first_s - window_s, min(first_s, last_s - window_s))
-        return make(total, {**behind, **self._edges[edge]}, window_s, first_s, self._keep_s)
+            return make(total, {**minutes, **self.lasting[edge]}, window_s, first_s, self._keep_s)
+        first_s, total = self._start(key, source)
+        return make(total, self._around((name, tags), source, window_s, first_s), window_s, first_s, self._keep_s)
 
-    def _maximum(self, name: str, source: Maxima, window_s: int) -> Mapping[Row, int]:
-        key = (name, window_s)
+    def _begin_joined(self, make: type[M], key: Key, source: Source, remembered: Joined) -> M:
+        """The same by remembered minutes, as far as they reach."""
+        name, tags, window_s, joined = key
+        first_s, last_s, minutes_of = self.now_s, self._last_s, (name, tags, 0, joined)
+        read, connection = remembered.minutes, self._connection
+        start_s = first_s - window_s
+        if window_s <= HOUR_S and remembered.reaches(start_s):
+            minutes = read(connection, minutes_of, source, start_s, last_s)
+            total = [row for minute, rows in minutes.items() if minute < first_s for row in rows]
+        else:
+            minutes = read(connection, minutes_of, source, first_s, last_s)
+            minutes |= read(connection, minutes_of, source, start_s, min(first_s, last_s - window_s))
+            total = source.total(connection, start_s, first_s)
+        return make(total, minutes, window_s, first_s, self._keep_s)
+
+    def _start(self, key: Key, source: Source) -> tuple[int, list[Row]]:
+        """Where a round's window begins to move, and its sums there: as they were kept, but for those that are
+        stale."""
+        name, tags, window_s, _ = key
+        rows = self._kept.rows(key, self.now_s)
+        if rows is None:
+            return self.now_s, source.total(self._connection, self.now_s - window_s, self.now_s)
+        first_s = self._kept.at_s
+        if name != ISSUES and self._kept.stale_ids:
+            again = source_of(name, tags, sorted(self._kept.stale_ids))
+            rows = [*rows, *again.total(self._connection, first_s - window_s, first_s)]
+        return first_s, rows
+
+    def _around(self, shelf: Shelf, source: Source, window_s: int, first_s: int) -> dict[int, Sequence[Row]]:
+        """The minutes that enter and leave a round's window."""
+        behind = self._shelves.minutes(shelf, source, first_s - window_s, min(first_s, self._last_s - window_s))
+        return {**behind, **self._shelves.minutes(shelf, source, first_s, self._last_s)}
+
+    def _maximum(self, name: str, window_s: int) -> Mapping[Row, int]:
+        key: Key = (name, (), window_s, None)
         found: dict[Row, int] | None = self.cache.get(key)
         if found is None:
-            largest = self._moving.get(key)
-            if largest is None:
-                largest = Largest(self._connection, source, window_s, self.now_s, self._last_s)
-                self._moving[key] = largest
-            found = self.cache[key] = largest.advance(self.now_s)
+            moving = self._moving.get(key)
+            if moving is None:
+                moving = self._moving[key] = self._begin_maximum(key)
+            found = self.cache[key] = moving.advance(self.now_s)
         return found
+
+    def _begin_maximum(self, key: Key) -> Largest | Peaks:
+        name, _, window_s, _ = key
+        source = _MAXIMA[name] if self._only is None else _MAXIMA[name].of(self._only)
+        if not self._of_round:
+            return Largest(self._connection, source, window_s, self.now_s, self._last_s)
+        first_s = self.now_s
+        rows = self._kept.rows(key, first_s)
+        if rows is None:
+            rows = source.peaks(self._connection, first_s - window_s, first_s)
+        else:
+            first_s = self._kept.at_s
+            if self._kept.stale_ids:
+                again = source.of(sorted(self._kept.stale_ids))
+                rows = [*rows, *again.peaks(self._connection, first_s - window_s, first_s)]
+        minutes = self._shelves.minutes((name, ()), source, first_s, self._last_s)
+        find = partial(source.find, self._connection)
+        return Peaks(find, rows, minutes, window_s=window_s, first_s=first_s, keep_s=self._keep_s)

@@ -40,6 +40,13 @@ def test_late_moments_between_two_alerts_leave_them_apart() -> None:
         assert last < second <= last + 60
 
 
+def test_late_moments_just_before_an_alert_belong_to_it() -> None:
+    """However many there are: they do not open another one that would end where it begins."""
+    records: list[Record] = []
+    merged(records, 600)
+    assert merged(records, 60, 180, 300, 420, 540) == [(60, 600)]
+
+
 def test_only_what_would_open_an_alert_opens_one_or_makes_it_begin_earlier() -> None:
     """What keeps an alert open, because its value wavers, does not."""
     assert merged([], 60, 120, strict=False) == []
