@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from clew.protobuf import any_value, block, fixed32, fixed64, key_values, utf8, varint
@@ -82,6 +83,7 @@ def encode_logs(resource: bytes, records: Sequence[LogRecord]) -> bytes:
     return block(b"\x0a", b"".join(parts))
 
 
+@lru_cache(maxsize=16)
 def _scope(scope: InstrumentationScope | None) -> bytes:
     if scope is None:
         return b""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from time import monotonic  # now: a function may replace them
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clew.encoder import LogRecord, encode_logs, encode_resource, encode_spans
 from clew.guard import describe, pass_on_signal, warn_once
+from clew.lean_span import LeanSpan
 from clew.sender import Outcome, Sender
 
 if TYPE_CHECKING:
@@ -44,17 +45,18 @@ def is_our_name(name: str) -> bool:
     return name in _OUR_NAMES or name.startswith("clew.")
 
 
-def _is_ours(span: ReadableSpan) -> bool:
+def _is_ours(span: Any) -> bool:
     """Whether the tracer wrote all that is on the span, which is told in 2 µs. No for one that tells of a failure or
     has a name that is none of ours: both may be the handler's.
     """
+    if type(span) is LeanSpan and span.is_call():
+        return True
     scope = span.instrumentation_scope
     if scope is None or scope.name != OURS or span.events or span.status.description:
         return False
     if "=" in span.name or ":" in span.name:
         return False
-    told: Any = getattr(span, "told", None)  # of a call: names of ours
-    names = (span.attributes or {}) if told is None else cast("Any", span).own
+    names = span.attributes or {}
     return (_OUR_NAMES.issuperset(names) or all(map(is_our_name, names))) and not any(
         link.attributes for link in span.links
     )

@@ -7,6 +7,7 @@ OpenTelemetry's public class, and do as its own does wherever the function's cod
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from time import time_ns  # now: a function may replace it
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,12 @@ _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 _RANDOM: int = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # an SDK of before 2026 knows no such flag
 
 
+@lru_cache(maxsize=16)
+def _titled(name: str, kind: SpanKind) -> bytes:
+    """Name and kind, encoded."""
+    return block(b"\x2a", utf8(name)) + b"\x30" + varint(kind.value + 1)
+
+
 class Told:
     """What is told alike of many spans, encoded once: the name, the kind and the first attributes."""
 
@@ -47,7 +54,7 @@ class Told:
     def __init__(self, name: str, kind: SpanKind, attributes: dict[str, Any]) -> None:
         self.name = name
         self.attributes = attributes
-        self.titled = block(b"\x2a", utf8(name)) + b"\x30" + varint(kind.value + 1)
+        self.titled = _titled(name, kind)
         self.encoded = key_values(b"\x4a", attributes)
 
 
@@ -244,6 +251,10 @@ class LeanSpan(trace.Span):
             instrumentation_scope=self.instrumentation_scope,
         )
 
+    def is_call(self) -> bool:
+        """Whether it is a call's, on which nobody else has written and which did not fail."""
+        return self.told is not None and self.status is _UNSET and not (self.events or self.links)
+
     def encoded(self) -> bytes | None:
         """OTLP's Span, of one that has nothing but attributes; None for `clew.encoder` to go through all of it."""
         if (
@@ -253,7 +264,9 @@ class LeanSpan(trace.Span):
             return None
         parent, told = self._parent, self.told
         if told is None:
-            told = Told(self.name, self.kind, {})
+            titled, known = _titled(self.name, self.kind), b""
+        else:
+            titled, known = told.titled, told.encoded
         flags = self.trace_flags | _HAS_IS_REMOTE
         high, low = self.trace_id >> 64, self.trace_id & _LOW
         if parent is None:
@@ -264,9 +277,9 @@ class LeanSpan(trace.Span):
                 flags |= _IS_REMOTE
         return b"".join((
             ids,
-            told.titled,
+            titled,
             _TIMES(0x39, self.start_time & _LOW, 0x41, self.end_time & _LOW),
-            told.encoded,
+            known,
             key_values(b"\x4a", self.own),
             _FLAGS(b"\x85\x01", flags),
         ))  # fmt: skip

@@ -34,7 +34,7 @@ class Measures:
     def taken(self) -> dict[str, int | float]:
         """The attributes of the invocation. Elsewhere than in Lambda a process' memory and `/tmp` are not its own."""
         used = (process_time() if self._stopped is None else self._stopped) - self._began
-        attributes: dict[str, int | float] = {"clew.lambda.cpu_time": max(0.0, round(used * 1000, 3))}
+        attributes: dict[str, int | float] = {"clew.lambda.cpu_time": max(0, round(used * 1_000_000)) / 1000}
         if self._in_lambda:
             memory = max_memory_used()
             if memory is not None:

@@ -123,7 +123,8 @@ class _Target:
     def request(self, body: bytes) -> bytes:
         encoding = b""
         if self.gzip and len(body) >= _MIN_GZIP:
-            level, window, memory = next(how for size, *how in _GZIP if len(body) <= size)
+            size = len(body)
+            _, level, window, memory = _GZIP[0 if size <= _GZIP[0][0] else 1 if size <= _GZIP[1][0] else 2]
             compressor = zlib.compressobj(level, zlib.DEFLATED, window, memory)
             body = compressor.compress(body) + compressor.flush()
             encoding = b"content-encoding: gzip\r\n"
