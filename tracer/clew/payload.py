@@ -35,10 +35,11 @@ class Payload:
     `plain` is false if something in it was no plain JSON, so that the runtime may fail on it.
     """
 
-    __slots__ = ("measured", "plain", "size", "text")  # a NamedTuple takes 0.1 ms of INIT
+    __slots__ = ("_whole", "measured", "plain", "size", "text")  # a NamedTuple takes 0.1 ms of INIT
 
-    def __init__(self, text: bytes, size: int, measured: bool, plain: bool) -> None:
+    def __init__(self, text: bytes, size: int, measured: bool, plain: bool, whole: str = "") -> None:
         self.text = text
+        self._whole = whole  # the text, where it is at hand and has no half characters
         self.size = size
         self.measured = measured
         self.plain = plain
@@ -46,7 +47,7 @@ class Payload:
     def cut(self, limit: int) -> str:
         """The text as an attribute's value, at most `limit` bytes and the mark that tells the whole's length."""
         if self.size <= limit and self.measured and len(self.text) == self.size:
-            return self.text.decode()
+            return self._whole or self.text.decode()
         kept = self.text[:limit].decode(errors="ignore")
         return f"{kept}…[cut: {self.size}{'' if self.measured else '+'} bytes]"
 
@@ -69,8 +70,12 @@ class Renderer:
         if type(value) is dict and (rules is None or not (place in rules.places or rules.guide(place))):
             room = min(self.limit, LARGEST)
             if room_left(value, self.secrets if rules is None else self._secrets(rules, place), room) >= 0:
-                data = encode(value).encode("utf-8", "replace")
-                return Payload(data[: self.limit], len(data), measured=True, plain=True)
+                whole = encode(value)
+                if whole.isascii():
+                    data = whole.encode()
+                    return Payload(data[: self.limit], len(data), True, True, whole)
+                data = whole.encode("utf-8", "replace")
+                return Payload(data[: self.limit], len(data), True, True)
         walk = self._walk(place)
         copy = walk.value(value, 0)
         if rules is not None and place in rules.places:
