@@ -41,7 +41,10 @@ class View {
 
   /** Scrolls to where it is to be read from. */
   show() {
-    if (this.box.classList.contains("map")) return;
+    if (this.box.classList.contains("map")) {
+      if (this.box.clientWidth < PHONE) this.align(null);
+      return;
+    }
     // A transaction begins at the left, in the middle of what does not fit.
     this.box.scrollTo(0, (this.box.scrollHeight - this.box.clientHeight) / 2);
     const failed = this.svg.querySelector(".node.failed");
