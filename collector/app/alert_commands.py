@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DIFFERENT = 3  # the exit code of `diff` where there is a difference
 _STATES = ("active", "open", "acknowledged", "resolved", "all")
 _ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
-_note = click.option("--note", default="", metavar="TEXT", help="Put to the alert's history, and told.")
+_note = click.option("--note", default="", metavar="TEXT", help="Kept in the alert's history, and told.")
 _file = click.argument("file", type=click.File("r", encoding="utf-8"))
 _prune = click.option("--prune", is_flag=True, help="Also remove rules that did not come from a file.")
 
@@ -60,11 +60,11 @@ def list_(state: str, rule: str | None, as_json: bool, database_url: str | None)
 @alerts.command("rules")
 @database_option
 def rules(database_url: str | None) -> None:
-    """List the rules, with how many functions each is about and how many alerts of it are active."""
-    from collector.alerts.pages import list_rules  # noqa: PLC0415  # see above
+    """List the rules, each with the number of its functions and of its active alerts."""
+    from collector.alerts.pages import broken_rules, list_rules  # noqa: PLC0415  # see above
 
     with _connection(database_url, write=False) as connection:
-        found = list_rules(connection)
+        found, broken = list_rules(connection), broken_rules(connection)
     header = ("ID", "CONDITION", "SEVERITY", "FUNCTIONS", "ACTIVE", "LAST FIRED", "FROM", "NAME")
     _table(
         [
@@ -84,6 +84,8 @@ def rules(database_url: str | None) -> None:
             ),
         ]
     )
+    for rule in broken:
+        click.echo(f"The rule {_clean(rule.id)} cannot be read and is left out: {_clean(rule.reason)}", err=True)
 
 
 @alerts.command("ack")
@@ -91,7 +93,7 @@ def rules(database_url: str | None) -> None:
 @_note
 @database_option
 def acknowledge(ids: tuple[str, ...], note: str, database_url: str | None) -> None:
-    """Look after alerts: they are not told again until they resolve."""
+    """Acknowledge alerts: they are not told again until they resolve."""
     from collector.alerts import actions  # noqa: PLC0415  # see above
 
     with _connection(database_url) as connection:
@@ -104,7 +106,10 @@ def acknowledge(ids: tuple[str, ...], note: str, database_url: str | None) -> No
 @_note
 @database_option
 def resolve(ids: tuple[str, ...], note: str, database_url: str | None) -> None:
-    """They are over. As long as a condition is met all the time, its alert does not open again."""
+    """Resolve alerts: they are over.
+
+    As long as a condition is met all the time, its alert does not open again.
+    """
     from collector.alerts import actions  # noqa: PLC0415  # see above
 
     with _connection(database_url) as connection:
@@ -118,7 +123,7 @@ def resolve(ids: tuple[str, ...], note: str, database_url: str | None) -> None:
 @_note
 @database_option
 def snooze(ids: tuple[str, ...], length: str, note: str, database_url: str | None) -> None:
-    """Nobody is told of them for a while, at most 31 days."""
+    """Snooze alerts: nobody is told of them for a while, at most 31 days."""
     from collector.alerts import actions  # noqa: PLC0415  # see above
     from collector.alerts.units import UnitFault, read_duration  # noqa: PLC0415
 

@@ -72,7 +72,7 @@ def list_(hours: float, status: str, kind: str | None, *, search: str, as_json: 
 @_ids
 @database_option
 def resolve(ids: tuple[str, ...], database_url: str | None) -> None:
-    """They are over: an occurrence that begins later opens them again, as regressed."""
+    """Resolve issues: an occurrence that begins later opens them again, as regressed."""
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
     with _connection(database_url) as connection:
@@ -83,7 +83,7 @@ def resolve(ids: tuple[str, ...], database_url: str | None) -> None:
 @_ids
 @database_option
 def reopen(ids: tuple[str, ...], database_url: str | None) -> None:
-    """They are neither resolved nor muted any more."""
+    """Open issues again: they are neither resolved nor muted any more."""
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
     with _connection(database_url) as connection:
@@ -95,7 +95,7 @@ def reopen(ids: tuple[str, ...], database_url: str | None) -> None:
 @click.option("--hours", type=click.FloatRange(0, 87_600, min_open=True), help="For so long; otherwise for ever.")
 @database_option
 def mute(ids: tuple[str, ...], hours: float | None, database_url: str | None) -> None:
-    """No alert tells of them, for a time or for ever."""
+    """Mute issues: no alert tells of them, for a time or for ever."""
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
     until_ms = time.time_ns() // 1_000_000 + round(hours * _HOUR_MS) if hours is not None else None
@@ -108,7 +108,7 @@ def mute(ids: tuple[str, ...], hours: float | None, database_url: str | None) ->
 @click.option("--to", "assignee", default="", metavar="NAME", help="Any name; otherwise nobody.")
 @database_option
 def assign(ids: tuple[str, ...], assignee: str, database_url: str | None) -> None:
-    """Somebody looks after them."""
+    """Assign issues: somebody looks after them."""
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
     with _connection(database_url) as connection:
