@@ -24,7 +24,7 @@ from collector.alerts.model import (
 from collector.alerts.mute_text import read_mute
 from collector.alerts.mutes import is_on
 from collector.alerts.preview import preview
-from collector.alerts.rule_store import StoredRule, find_rule, read_mutes, read_rules
+from collector.alerts.rule_store import BrokenRule, StoredRule, broken_rules, find_rule, read_mutes, read_rules
 from collector.alerts.rule_text import read_rule, write_rule
 from collector.alerts.situation import situations
 from collector.alerts.trend import Trend, trend
@@ -45,11 +45,13 @@ __all__ = [
     "MOST",
     "STATES",
     "AlertPage",
+    "BrokenRule",
     "MuteRow",
     "RuleFault",
     "RuleRow",
     "StoredRule",
     "Trend",
+    "broken_rules",
     "count_active",
     "describe",
     "find_alert",

@@ -235,7 +235,9 @@ class Rounds:
         look = _Look(
             position=position,
             now_ms=now_ms,
-            plans={id: self._plan(one.rule, one.updated_ms) for id, one in running.items() if id not in left_out},
+            plans={
+                id: self._plan(one.rule, one.updated_ms, now_ms) for id, one in running.items() if id not in left_out
+            },
             stopped={id: one.rule for id, one in stored.items() if not one.rule.enabled},
             left_out=left_out,
             mutes=self._mutes.read(connection),
@@ -255,10 +257,11 @@ class Rounds:
         self._look_at_changes(connection, look)
         return look
 
-    def _plan(self, rule: Rule, updated_ms: int) -> Plan:
+    def _plan(self, rule: Rule, updated_ms: int, now_ms: int) -> Plan:
+        """A rule that was saved by a clock that was ahead counts from when it was first seen."""
         known = self._plans.get(rule.id)
         if known is None or known[:2] != (rule, updated_ms):
-            known = rule, updated_ms, self._planner.plan(rule, since_s=updated_ms // 1000)
+            known = rule, updated_ms, self._planner.plan(rule, since_s=min(updated_ms, now_ms) // 1000)
             self._plans[rule.id] = known
         return known[2]
 

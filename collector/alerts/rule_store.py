@@ -14,11 +14,13 @@ from collector.alerts.conditions import completed
 from collector.alerts.model import Condition, ConditionKind, MuteWindow, Rule, Severity
 from collector.alerts.mute_text import read_mute, write_mute
 from collector.alerts.rule_text import read_rule, write_rule
+from collector.alerts.text import one_line
 from collector.store.alert_tables import alert_mutes, alert_rules
 
 logger = logging.getLogger(__name__)
 
 DEFAULT, PAGE, FILE = "default", "page", "file"  # where a rule came from
+MAX_REASON = 300
 _UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError)
 DEFAULT_RULES = (
     Rule(
@@ -75,6 +77,16 @@ class StoredRule:
     updated_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A rule that is stored and cannot be read: written by a newer Clew, or by somebody's own statement. It is not
+    looked at; saving it anew or deleting it is all that can be done."""
+
+    id: str
+    name: str
+    reason: str
+
+
 class RuleCache:
     """Reads the rules again and again, and their text only when it changed."""
 
@@ -128,22 +140,40 @@ def read_rules(connection: Connection) -> dict[str, StoredRule]:
 
 
 def find_rule(connection: Connection, id: str) -> StoredRule | None:
-    """None: there is no such rule."""
+    """None: there is no such rule, or it cannot be read (`broken_rules` has it then)."""
     row = connection.execute(select(alert_rules).where(alert_rules.c.id == id)).first()
-    return _stored(row) if row is not None else None
+    if row is None:
+        return None
+    try:
+        return _stored(row)
+    except _UNREADABLE as error:
+        logger.error("the rule %s cannot be read: %s", id, error)  # noqa: TRY400  # the text is all there is to know
+        return None
+
+
+def broken_rules(connection: Connection) -> list[BrokenRule]:
+    """Those that cannot be read, in the order of ids."""
+    found = []
+    for row in connection.execute(select(alert_rules).order_by(alert_rules.c.id)):
+        try:
+            _stored(row)
+        except _UNREADABLE as error:
+            found.append(BrokenRule(row.id, row.name, one_line(str(error), MAX_REASON)))
+    return found
 
 
 def save_rule(connection: Connection, rule: Rule, *, origin: str, now_ms: int) -> bool:
     """Makes or changes the rule. Returns whether anything is different now."""
     rule = completed(rule)
     known = find_rule(connection, rule.id)
+    there = known is not None or _is_there(connection, rule.id)
     values = {"name": rule.name, "enabled": rule.enabled, "definition": _definition(rule)}
-    if known is None:
+    if not there:
         connection.execute(
             insert(alert_rules).values(id=rule.id, origin=origin, created_ms=now_ms, updated_ms=now_ms, **values)
         )
         return True
-    if known.rule == rule:
+    if known is not None and known.rule == rule:
         return False
     connection.execute(update(alert_rules).where(alert_rules.c.id == rule.id).values(updated_ms=now_ms, **values))
     return True
@@ -168,7 +198,7 @@ def add_default_rules(connection: Connection, *, now_ms: int) -> None:
             "updated_ms": now_ms,
         }
         for rule in DEFAULT_RULES
-        if find_rule(connection, rule.id) is None
+        if not _is_there(connection, rule.id)
     ]
     if rows:
         connection.execute(insert(alert_rules), rows)
@@ -197,6 +227,10 @@ def delete_mutes(connection: Connection, ids: Iterable[str]) -> None:
     """What they covered is told from the next round on."""
     for id in ids:
         connection.execute(delete(alert_mutes).where(alert_mutes.c.id == id))
+
+
+def _is_there(connection: Connection, id: str) -> bool:
+    return connection.execute(select(alert_rules.c.id).where(alert_rules.c.id == id)).first() is not None
 
 
 def _definition(rule: Rule) -> str:

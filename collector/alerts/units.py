@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from collector.alerts.conditions import Unit
 
@@ -77,8 +78,8 @@ def _quantity(value: object, unit: Unit) -> float:
     factor = factors[unit].get(named)
     if factor is None:
         raise UnitFault(_LOOKS[unit])
-    # 5 % is the float 0.05, not 5 * 0.01, which is another one.
-    return number / 100 if named == "%" else number * factor
+    # 99.9 % is the float 0.999: neither 99.9 / 100 nor 99.9 * 0.01 is.
+    return float(Decimal(match[2]).scaleb(-2)) if named == "%" else number * factor
 
 
 _LOOKS = {
