@@ -16,6 +16,7 @@ from collector.alerts.lifecycle import Record, is_due, merge, settle
 from collector.alerts.model import EVERY_EVENT, AlertState, Notice, NoticeKind, Rule, Subject, SubjectKind
 from collector.alerts.mutes import Mutes
 from collector.alerts.notices import notice_of
+from collector.alerts.precedence import Precedence, coming
 from collector.alerts.records import Event, add_events, load, save
 from collector.domain.issue_states import Decision
 from collector.store.statements import select_among
@@ -141,7 +142,25 @@ class Settlement:
                 due.append((NoticeKind.REPEATED, record, ""))
             if resolved and (record.told_ms is not None or (due and due[-1][1] is record)):
                 due.append((NoticeKind.RESOLVED, record, ""))
-        self._make(connection, due)
+        self._make(connection, self._without_doubles(connection, records, due))
+
+    def _without_doubles(
+        self, connection: Connection, records: Sequence[Record], due: list[tuple[NoticeKind, Record, str]]
+    ) -> list[tuple[NoticeKind, Record, str]]:
+        """Without the alerts that another one tells of as well; they wait."""
+        precedence = Precedence(self.plans, records)
+        candidates = {record.id for _, record, _ in due if record.told_ms is None and precedence.waits(record)}
+        if not candidates or not precedence.watches():
+            return due
+        told = {record.id for kind, record, _ in due if kind is NoticeKind.OPENED}
+        soon = coming(connection)
+        held = {
+            record.id
+            for _, record, _ in due
+            if record.id in candidates
+            and (record.function_id in soon or precedence.told_by(record, told, now_ms=self.now_ms))
+        }
+        return [one for one in due if one[1].id not in held]
 
     def _count(self, connection: Connection, records: Sequence[Record]) -> None:
         """Of the rules that tell of every event: how many there are by now."""
