@@ -17,7 +17,7 @@ from collector.alerts.evaluation import Plan
 from collector.alerts.failures import MEMORY_TYPES, TIMEOUT_TYPES
 from collector.alerts.joined import together
 from collector.alerts.lifecycle import Record
-from collector.alerts.model import ConditionKind, Grouping, IssueText, Sample
+from collector.alerts.model import Condition, ConditionKind, Grouping, IssueText, Sample
 from collector.alerts.sources import NS
 from collector.alerts.sums import ERRORS, INVOCATIONS, NOTHING, Values, cost_pd
 from collector.alerts.values import DOLLAR_PD, reading
@@ -36,7 +36,7 @@ LOOKED_BACK_S = 86_400  # for a sample, and for what an alert counts since it be
 class Details:
     count: int = 0
     invocations: int = 0
-    errors: int = 0
+    errors: int = 0  # of the invocations those that the rule is about
     functions: tuple[str, ...] = ()
     sample: Sample | None = None
     issue: IssueText | None = None
@@ -92,19 +92,45 @@ def details_of(
         if record.last_s not in lately:
             lately[record.last_s] = Windows(connection, catalog, last_s=record.last_s, now_ms=now_ms)
         sums = lately[record.last_s].functions(plan.rule.window_s, plan.rule.scope.execution_tags)
+        counted_by = _counting(plan)
+        now = _count(lately[record.last_s], counted_by, record, catalog) if counted_by is not None else 0
         few = number < MOST_SAMPLES
         issue = _issue(asked, issues) if few else None
         among = [sums.get(id, NOTHING) for id in asked.ids]
         found[record.id] = Details(
             count=counted.get(record.id, 0),
             invocations=sum(one[INVOCATIONS] for one in among),
-            errors=sum(one[ERRORS] for one in among),
+            errors=now,
             functions=_worst(catalog, asked.ids, sums),
             sample=_sample(asked, issue) if few else None,
             issue=issue,
             cost_pd=_cost(asked) if few else None,
         )
     return found
+
+
+_INVOCATIONS = frozenset(
+    {
+        ConditionKind.ISSUE,
+        ConditionKind.NEW_ISSUE,
+        ConditionKind.REGRESSED_ISSUE,
+        ConditionKind.ERRORS,
+        ConditionKind.TIMEOUTS,
+        ConditionKind.OUT_OF_MEMORY,
+        ConditionKind.NEAR_TIMEOUT,
+    }
+)
+
+
+def _counting(plan: Plan) -> Plan | None:
+    """The plan as it counts the invocations that it is about: of a share of failures, the failures. None: it is not
+    about some of the invocations, but about all."""
+    rule = plan.rule
+    if rule.condition.kind in _INVOCATIONS:
+        return plan
+    if rule.condition.kind in (ConditionKind.ERROR_RATE, ConditionKind.BURN_RATE):
+        return replace(plan, rule=replace(rule, condition=Condition(ConditionKind.ERRORS, above=0)))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

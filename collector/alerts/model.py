@@ -236,7 +236,7 @@ class Notice:
     at_ms: int  # when this was decided
     count: int = 0  # what the condition counts, since the alert began
     invocations: int = 0  # of the subject, within the window
-    errors: int = 0
+    errors: int = 0  # of the invocations those that the rule is about
     functions: tuple[str, ...] = ()  # whom it hits, worst first: at most ten names
     sample: Sample | None = None
     issue: IssueText | None = None
