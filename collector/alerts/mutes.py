@@ -16,17 +16,25 @@ def is_on(mute: MuteWindow, now_ms: int) -> bool:
     """Whether the window holds at this moment.
 
     Weekly ones go by the clock of their timezone: on the day that it is put back, 22:00 to 06:00 is nine hours long.
+    Of an hour that comes twice the first is meant. One that is left out on the day that the clock is put forward comes
+    as much later as the clock is put forward (PEP 495), and a window that begins in it is as long as it says.
     """
     if not mute.enabled:
         return False
     if mute.start_ms is not None and mute.end_ms is not None:
         return mute.start_ms <= now_ms < mute.end_ms
-    local = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(mute.timezone)).replace(tzinfo=None)
+    zone, length = ZoneInfo(mute.timezone), timedelta(minutes=mute.minutes)
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
     begins = datetime.strptime(mute.start, "%H:%M").time()  # noqa: DTZ007  # a time of a day that is not known yet
     # One that began up to a week ago may still hold.
     for days in range(mute.minutes // DAY_MINUTES + 2):
-        start = datetime.combine(local.date() - timedelta(days=days), begins)
-        if start.weekday() in mute.weekdays and start <= local < start + timedelta(minutes=mute.minutes):
+        clock = datetime.combine(now.astimezone(zone).date() - timedelta(days=days), begins)
+        if clock.weekday() not in mute.weekdays:
+            continue
+        start = clock.replace(tzinfo=zone).astimezone(UTC)
+        exists = start.astimezone(zone).replace(tzinfo=None) == clock
+        end = (clock + length).replace(tzinfo=zone).astimezone(UTC) if exists else start + length
+        if start <= now < end:
             return True
     return False
 
