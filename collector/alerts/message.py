@@ -134,14 +134,14 @@ class Message:
         if hits := wording.hits(self.errors, self.invocations, self.window_s, self.functions):
             facts.append(Fact("Hits", hits))
         if self.count:
-            facts.insert(2, Fact("How many", f"{self.count:,} so far"))
+            facts.insert(2, Fact("How many", f"{self.count:,}" if self.over else f"{self.count:,} so far"))
         facts.extend(
             Fact(label, value)
             for label, value in (
                 ("Error", self.error),
                 ("Cause", self.cause),
                 ("Where", " ".join(part for part in (self.region, self.account) if part)),
-                ("Cost so far", wording.money(self.cost_pd) if self.cost_pd else None),
+                ("Cost" if self.over else "Cost so far", wording.money(self.cost_pd) if self.cost_pd else None),
                 ("By", self.by),
                 ("Note", self.note),
             )
@@ -172,8 +172,8 @@ class Message:
         if self.description and not self.over:
             lines.extend(["", self.description])
         lines.append("")
-        lines.extend(f"{label}: {url}" for label, url in self.links(base_url))
-        lines.append(f"Rule: {self.rule_name}")
+        named = {"Rule": f"Rule {self.rule_name}"}
+        lines.extend(f"{named.get(label, label)}: {url}" for label, url in self.links(base_url))
         return "\n".join(lines)
 
     def to_json(self) -> str:

@@ -47,8 +47,8 @@ class Networks:
         return ip is not None and (_is_public(ip) or self.allows(address))
 
     def refuses(self, host: str) -> str | None:
-        """Why channels may not reach this host, as far as that is known without asking anybody: it is an address, in any
-        spelling, or this machine's own name. None: it may be reached, or only a resolver knows."""
+        """Why channels may not reach this host, as far as that is known without asking anybody: it is an address, in
+        any spelling, or this machine's own name. None: it may be reached, or only a resolver knows."""
         address = _literal(host)
         if address is None or self.permits(address):
             return None

@@ -24,8 +24,9 @@ def document(message: Message, base_url: str) -> Node:
     content.extend(_paragraph(_text(f"{fact.label}: ", "strong"), _text(fact.value)) for fact in facts)
     if message.description:
         content.extend(_paragraph(_text(line)) for line in message.description.splitlines() if line)
-    content.append(_paragraph(_text(f"Rule: {message.rule_name}")))
-    content.append({"type": "bulletList", "content": [_item(link.label, link.url) for link in message.links(base_url)]})
+    named = {"Rule": f"Rule {message.rule_name}"}
+    items = [_item(named.get(link.label, link.label), link.url) for link in message.links(base_url)]
+    content.append({"type": "bulletList", "content": items})
     return _doc(content)
 
 

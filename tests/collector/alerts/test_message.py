@@ -41,8 +41,7 @@ Look at the card service first.
 Issue: {BASE}/issues/0000000000000abc
 Sample transaction: {BASE}/transactions/{"02" * 16}
 Alert: {BASE}/alerts/0000000000000001
-Rule: {BASE}/alerts/rules/errors
-Rule: Errors"""
+Rule Errors: {BASE}/alerts/rules/errors"""
 
 
 def test_the_plain_text() -> None:
@@ -57,6 +56,8 @@ def test_a_resolve_says_how_long_it_lasted_and_by_whom() -> None:
     assert text.startswith("[ERROR] Resolved: checkout fails\n")
     assert "Since: 2025-11-21 15:00 UTC to 2025-11-21 15:10 UTC (10 min 40 s)" in text
     assert "By: Mia\nNote: rolled back" in text
+    assert "How many: 12\n" in text
+    assert "Cost: $0.0012" in text
     assert "Look at the card service" not in text
 
 
