@@ -124,7 +124,8 @@ def test_lists_show_whole_costs(priced: FlaskClient) -> None:
 def test_the_map_shows_what_edges_cost(priced: FlaskClient) -> None:
     answer = priced.get("/map", query_string=DAY).text
     assert "$0.00000 500" in words(answer)
-    assert ", $0.00000500</title>" in answer
+    assert ", ≈$0.00000500</title>" in answer
+    assert ", ≥$0.00001635 with its calls" in answer
     assert "not priced" in words(answer)
     assert "with its calls" in answer
 

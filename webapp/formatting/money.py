@@ -152,9 +152,15 @@ def whole_cost(
         if marks.estimated:
             parts.append(PARTLY_UNREPORTED)
         parts.append({None: LISTED, True: BILLED, False: UNREPORTED}[reported])
-    estimated = priced.calls_cost_pd or marks.estimated or (reported is False and priced.cost_pd is not None)
-    mark = AT_LEAST if unknown or marks.unpriced else GUESS if estimated else ""
-    return _amount(dollars(amount_pd, places), " ".join(parts), mark)
+    return _amount(dollars(amount_pd, places), " ".join(parts), mark_of(priced, reported=reported, marks=marks))
+
+
+def mark_of(priced: Priced, *, reported: bool | None = None, marks: CostMarks = NONE) -> str:
+    """What stands before an amount that lacks a part, or is estimated."""
+    own: int = getattr(priced, "unpriced", 0)
+    if priced.cost_pd is None or own or priced.unpriced_calls or marks.unpriced:
+        return AT_LEAST
+    return GUESS if priced.calls_cost_pd or marks.estimated or reported is False else ""
 
 
 def sum_money(amount_pd: int | None, places: int | None = None, *, marks: CostMarks = NONE) -> Markup:

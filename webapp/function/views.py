@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, abort, g, render_template, request
 
 from collector.domain.facts import Result
@@ -11,7 +13,7 @@ from collector.store.queries.function import FunctionDetail, get_function, list_
 from webapp import charts
 from webapp.alerts.hints import alerts_about
 from webapp.arguments import read_cursor, read_flag, read_id, read_tag, read_text
-from webapp.formatting.money import Sums, dollars
+from webapp.formatting.money import Sums, dollars, mark_of
 from webapp.formatting.numbers import count
 from webapp.identifiers import format_id
 from webapp.store import connect
@@ -55,6 +57,7 @@ def show(function_id: int) -> str:
         alerts = alerts_about(connection, function_id=function_id)
         marks = marks_of_functions(connection, [function_id], g.period.window).get(function_id, NONE)
     bucket_s, now_ms = detail.bucket_s, g.now_ms
+    cost = Sums(detail.cost_total_pd, detail.calls_cost_pd, detail.unpriced_calls, detail.unpriced)
     return render_template(
         "function/show.html",
         detail=detail,
@@ -67,7 +70,7 @@ def show(function_id: int) -> str:
         unreported=detail.function.kind == "lambda" and bool(page.rows) and not any(row.reported for row in page.rows),
         result=result_key if result_key in RESULTS else "",
         cold_only=cold_only,
-        cost=Sums(detail.cost_total_pd, detail.calls_cost_pd, detail.unpriced_calls, detail.unpriced),
+        cost=cost,
         marks=marks,
         costs=_parts(detail, marks),
         tag_costs=read_tag_costs(tag, function_id=function_id),
@@ -87,7 +90,14 @@ def show(function_id: int) -> str:
             "cold_starts": charts.bars(
                 detail.cold_starts, bucket_s, now_ms, role="cold", words=_cold_starts, whole=True
             ),
-            "cost": charts.bars(detail.cost, bucket_s, now_ms, role="cost", words=_dollars, axis=_short_dollars),
+            "cost": charts.bars(
+                detail.cost,
+                bucket_s,
+                now_ms,
+                role="cost",
+                words=_costs(mark_of(cost, marks=marks)),
+                axis=_short_dollars,
+            ),
         },
     )
 
@@ -102,6 +112,11 @@ def _parts(detail: FunctionDetail, marks: CostMarks) -> list[CostPart]:
 
 def _cold_starts(number: float) -> str:
     return f"{count(number)} cold {'start' if number == 1 else 'starts'}"
+
+
+def _costs(mark: str) -> Callable[[float], str]:
+    """What a bar says: with the mark of the whole, if it is something."""
+    return lambda amount_pd: f"{mark if amount_pd else ''}{_dollars(amount_pd)}"
 
 
 def _dollars(amount_pd: float) -> str:

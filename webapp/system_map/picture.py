@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from collector.store.queries.system_map import MapEdge, MapFunction, MapResource, SystemMap
-from webapp.formatting.money import dollars, whole_pd
+from webapp.formatting.money import AT_LEAST, GUESS, dollars, mark_of, whole_pd
 from webapp.formatting.numbers import count, milliseconds, share
 from webapp.formatting.words import function_icon, resource_name, service_icon, service_name
 from webapp.graph.picture import Edge, Node, Picture
@@ -84,7 +84,7 @@ def _function(node: MapFunction, key: str, url: Callable[[int], str], *, dim: bo
     name = f"{node.function.name} ({node.function.region}): {totals}"
     cost_pd = whole_pd(node)
     if cost_pd:
-        name += f", {dollars(cost_pd)} with its calls"
+        name += f", {mark_of(node)}{dollars(cost_pd)} with its calls"
     return Node(
         key,
         node.function.name,
@@ -117,7 +117,7 @@ def _edge(edge: MapEdge, names: dict[str, str], *, dim: bool) -> Edge:
     if edge.average_ms is not None:
         title += f", {milliseconds(edge.average_ms)} on average, p95 {milliseconds(edge.p95_ms)}"
     if edge.cost_pd:
-        title += f", {dollars(edge.cost_pd)}"
+        title += f", {AT_LEAST if edge.unpriced else GUESS}{dollars(edge.cost_pd)}"
     return Edge(
         edge.source,
         edge.target,
