@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -270,6 +273,88 @@ def test_keys_that_are_no_plain_text(payload: Any) -> None:
 def test_text_without_secrets_is_shown(text: str) -> None:
     """What has the shape of a key and a value is shown if the key names no secret."""
     assert Renderer(limit=2048).line(f"{text} (no password)", 2048) == f"{text} (no password)"
+
+
+class Lying:
+    """Says that it is a mapping, as proxies and mocks do."""
+
+    __class__ = dict  # type: ignore[assignment]
+
+
+class Raising:
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise AssertionError
+
+
+class Meta(type):
+    def __getattr__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+    __name__ = property(lambda cls: 1 / 0)
+
+
+class Strange(metaclass=Meta):
+    pass
+
+
+class OwnText(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise AssertionError
+
+
+class OwnNumber(int):
+    def __int__(self) -> int:
+        raise AssertionError
+
+    __str__ = __repr__ = __index__ = __int__  # type: ignore[assignment]
+
+
+class OwnBytes(bytes):
+    def __len__(self) -> int:
+        raise AssertionError
+
+    __bytes__ = __getitem__ = __iter__ = __len__  # type: ignore[assignment]
+
+
+class OwnSet(set[int]):
+    def __iter__(self) -> Any:
+        raise AssertionError
+
+    __len__ = __iter__
+
+
+ODD: dict[str, tuple[Any, str]] = {
+    "a lie": (Lying(), '"[Lying]"'),
+    "one that raises": (Raising(), '"[Raising]"'),
+    "a class that raises": (Strange(), '"[Strange]"'),
+    "text": (OwnText("text"), '"text"'),
+    "a number": (OwnNumber(7), "7"),
+    "bytes": (OwnBytes(b"bytes"), '"bytes"'),
+    "a set": (OwnSet({1}), "[1]"),
+    "a moment": (datetime.fromisoformat("2026-11-21T00:00:00+00:00"), '"2026-11-21T00:00:00+00:00"'),
+    "a date": (date(2026, 11, 21), '"2026-11-21"'),
+    "an id": (UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
+    "a decimal": (Decimal("1.50"), '"1.50"'),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("rules", [None, MaskingRules(values=(re.compile("nothing"),))], ids=["", "guided"])
+def test_objects_are_told_by_their_class_alone(name: str, rules: MaskingRules | None) -> None:
+    """Whatever they say of themselves; and by none of their own methods."""
+    value, shown = ODD[name]
+
+    assert Renderer(rules, limit=2048).render({"a": [value]}).cut(2048) == f'{{"a":[{shown}]}}'
+
+
+def test_keys_are_told_by_their_class_alone() -> None:
+    """A dictionary's keys may be anything that has a hash."""
+    payload = Renderer(limit=2048).render({OwnText("text"): 1, OwnNumber(7): 2, Lying(): 3, Raising(): 4, Strange(): 5})
+
+    assert payload.cut(2048) == '{"text":1,"7":2,"[Lying]":3,"[Raising]":4,"[Strange]":5}'
 
 
 def test_only_a_dicts_own_look_ups_are_used() -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from clew.json_text import ENCODED
 from clew.masking_rules import EVERY
 from clew.secrets import MASK
-from clew.walk import ENCODED, MAX_PARSED, Walk
+from clew.walk import MAX_PARSED, Walk, binary_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class GuidedWalk(Walk):
                 self.paths = before[0]
                 return self.hide(value)
         if type(under) is str:
-            if under.lower() in _HEADERS and isinstance(value, (dict, list, tuple)):
+            if under.lower() in _HEADERS and issubclass(type(value), (dict, list, tuple)):
                 if "headers" in self.rules.places:
                     self.paths = before[0]
                     return self.hide(value)
@@ -77,12 +78,12 @@ class GuidedWalk(Walk):
 
     def _masked(self, value: Any, depth: int) -> Any:
         if not self.shown and (
-            isinstance(value, _PLAIN)
-            or not isinstance(value, (str, bytes, bytearray, memoryview, dict, list, tuple, set, frozenset))
+            issubclass(type(value), _PLAIN)
+            or not issubclass(type(value), (str, bytes, bytearray, memoryview, dict, list, tuple, set, frozenset))
         ):
             super().value(value, depth)  # for whether it is plain
             return self.hide(value)
-        if self.rules.values and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if self.rules.values and issubclass(type(value), (int, float)) and type(value) is not bool:
             shown = super().value(value, depth)
             if any(found[0] for pattern in self.rules.values for found in pattern.finditer(str(shown))):
                 return self.hide(value)
@@ -127,8 +128,7 @@ class GuidedWalk(Walk):
         return super().text("&".join(fields), 0)
 
     def binary(self, value: bytes | bytearray | memoryview, depth: int) -> str:
-        size = value.nbytes if isinstance(value, memoryview) else len(value)
-        if size > MAX_PARSED and not (self.shown and not self.paths):
+        if binary_size(value)[1] > MAX_PARSED and not (self.shown and not self.paths):
             self.nodes += 1
             return self.hide(value)
         return super().binary(value, depth)

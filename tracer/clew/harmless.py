@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clew.json_text import may_be_encoded
 from clew.neighbours import NEIGHBOURS, hidden_values
 from clew.secrets import MAX_HARMLESS
-from clew.walk import MAX_CARDLESS, MAX_DEPTH, may_be_encoded
+from clew.walk import MAX_CARDLESS, MAX_DEPTH
 
 if TYPE_CHECKING:
     from clew.secrets import Secrets

@@ -18,18 +18,19 @@ _RECORD = frozenset({"sequenceNumber", "recordId", "messageID", "basicProperties
 _KAFKA = frozenset({"offset", "topic", "partition"})
 
 
-def names(key: object) -> list[str]:
+def names(key: Any) -> list[str]:
     """The texts that a key which is no plain string consists of, and by which it may name a secret."""
-    if isinstance(key, tuple):
+    kind = type(key)  # see `Walk.value`
+    if issubclass(kind, tuple):
         return [name for part in tuple.__iter__(key) for name in names(part)]
     found = []
-    if isinstance(key, Enum):
-        found = [key._name_]
-        key = key._value_
-    if isinstance(key, str):
+    if issubclass(kind, Enum):
+        found, key = [key._name_], key._value_
+        kind = type(key)
+    if issubclass(kind, str):
         found.append(str.__str__(key))
-    elif isinstance(key, bytes):
-        found.append(key[:1000].decode("utf-8", "replace"))
+    elif issubclass(kind, bytes):
+        found.append(bytes.__getitem__(key, slice(1000)).decode("utf-8", "replace"))
     return found
 
 

@@ -9,8 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from clew.harmless import LARGEST, room_left
+from clew.json_text import encode
 from clew.secrets import MASK, Secrets
-from clew.walk import Walk, encode
+from clew.walk import Walk
 
 if TYPE_CHECKING:
     import re

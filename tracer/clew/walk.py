@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from clew.guard import pass_on_signal
+from clew.json_text import ENCODED, MIN_ENCODED, decode, encode
 from clew.neighbours import NEIGHBOURS, hidden_values, names, without_secret_key
 from clew.secrets import MASK, MAX_HARMLESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from clew.secrets import Secrets
 
 MAX_DEPTH = 32
@@ -23,47 +21,6 @@ _MAX_INT_BITS = 1024
 MAX_CARDLESS = _MIN_CARD = 4 * 10**12
 _MAX_CARD = 10**19
 _MAX_NAME = 64  # of a secret, in a list of two
-# Base64 of what starts as JSON does, compact or indented, or with gzip's magic number.
-ENCODED = frozenset({
-    "eyI", "eyJ", "eyA", "eyB", "ewo", "ewp", "ew0", "ew1", "ewk", "ewl", "H4s",
-    "W3s", "W3t", "WyI", "WyJ", "WyA", "WyB", "Wwo", "Wwp", "Ww0", "Ww1", "Wwk", "Wwl", "W1s", "W1t",
-})  # fmt: skip
-_MIN_ENCODED = 12
-_STARTS = frozenset('{["')
-
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
-
-
-def _encode() -> Callable[[Any], str]:
-    make: Any = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
-        return _encoder.encode
-    # JSONEncoder makes one of these for each text, which takes longer than most texts.
-    chunks = make(
-        None, _encoder.default, json.encoder.encode_basestring, None, _encoder.key_separator, _encoder.item_separator,
-        False, False, True,
-    )  # fmt: skip
-    return lambda value: "".join(chunks(value, 0))
-
-
-encode = _encode()
-"""JSON of what a walk made or would make: plain, without cycles."""
-
-
-def may_be_encoded(text: str, size: int) -> bool:
-    """Whether text starts as JSON does, or as base64 of it."""
-    return (text[0] in '{[" \n\r\t' and text.lstrip()[:1] in _STARTS) or (size >= _MIN_ENCODED and text[:3] in ENCODED)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Of a key that is there twice Python would keep one value, and the text shows both."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
-    return found
-
-
-_decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 class Walk:
@@ -113,13 +70,14 @@ class Walk:
                 return MASK if self.integer(int(value)) is MASK else value
             return value if value - value == 0 else str(value)
         self.odd = True  # a subclass may do as it likes when the runtime encodes it
-        if isinstance(value, str):
+        # By the class, not by `isinstance`: that asks the object too, which may raise or say that it is what it is not.
+        if issubclass(kind, str):
             return self.text(str.__str__(value), depth)
-        if isinstance(value, (bytes, bytearray, memoryview)):
+        if issubclass(kind, (bytes, bytearray, memoryview)):
             return self.binary(value, depth)
-        if isinstance(value, dict):
+        if issubclass(kind, dict):
             return self.mapping(value, depth)
-        if isinstance(value, (list, tuple)):
+        if issubclass(kind, (list, tuple)):
             return self.sequence(value, depth)
         return self.other(value, depth)
 
@@ -178,23 +136,29 @@ class Walk:
             self.key_ids = True
         return MASK
 
-    def key(self, key: object) -> str:
-        if isinstance(key, str):
+    def key(self, key: Any) -> str:
+        kind = type(key)
+        if issubclass(kind, str):
             return str.__str__(key)[:1000]
-        if isinstance(key, (int, float)) or key is None:
-            return str(key)[:1000]
-        if type(key) is bytes:
-            self.odd = True
-            return key[:1000].decode("utf-8", "replace")
+        if key is None or kind is bool:
+            return str(key)
+        if issubclass(kind, int):
+            return int.__repr__(key) if int.bit_length(key) <= _MAX_INT_BITS else "[integer]"
+        if issubclass(kind, float):
+            return float.__repr__(key)
         self.odd = True
-        return f"[{type(key).__name__}]"
+        if kind is bytes:
+            return str(key[:1000], "utf-8", "replace")
+        from clew.odd_values import class_name  # noqa: PLC0415  # the same
+
+        return f"[{class_name(kind)}]"
 
     def sequence(self, value: list[Any] | tuple[Any, ...], depth: int) -> Any:
         if depth >= MAX_DEPTH:
             self.stopped = self.odd = True
             return "[deeper]"
         copy: list[Any] = []
-        kind: Any = list if isinstance(value, list) else tuple
+        kind: Any = list if issubclass(type(value), list) else tuple
         items = kind.__iter__(value)
         # `["password", "x"]` is a pair, and `["--password", "x"]` an option with its value.
         pair = kind.__len__(value) == 2
@@ -228,7 +192,7 @@ class Walk:
             nested = self.nested(text, depth)
             if nested is not None:
                 return nested
-        elif size >= _MIN_ENCODED and text[:3] in ENCODED:
+        elif size >= MIN_ENCODED and text[:3] in ENCODED:
             shown = self.encoded(text, depth, known=False)
             if shown is not None:
                 return shown
@@ -263,7 +227,7 @@ class Walk:
             return f"[JSON of {size} characters, not looked into]"
         self.parsed += size
         try:
-            value = _decode(text)
+            value = decode(text)
         except (ValueError, RecursionError) as error:
             pass_on_signal(error)
             return None
@@ -327,15 +291,15 @@ class Walk:
         self.kept += len(shown) + len(found.form) + 5
         return f"[{found.form}] {shown}"
 
-    def binary(self, value: bytes | bytearray | memoryview, depth: int) -> str:
+    def binary(self, value: Any, depth: int) -> str:
         """Bytes that are text as text, of large ones the start; else how many there are."""
-        size = value.nbytes if isinstance(value, memoryview) else len(value)
+        own, size = binary_size(value)
         if size <= MAX_PARSED:
-            text = _decoded(bytes(value), whole=True)
-        elif isinstance(value, memoryview):
+            text = _decoded(bytes(value if own is memoryview else own.__getitem__(value, slice(None))), whole=True)
+        elif own is memoryview:
             text = None  # it may have items of any size: what its start would be is not clear
         else:
-            text = _decoded(bytes(value[: self.limit + 4]), whole=False)
+            text = _decoded(bytes(own.__getitem__(value, slice(self.limit + 4))), whole=False)
         if text is None:
             self.add(24)
             return f"[binary: {size} bytes]"
@@ -352,24 +316,22 @@ class Walk:
         return copy
 
     def other(self, value: object, depth: int) -> Any:
-        """What JSON has no type for, by its class alone: `repr` may be slow, have effects, or show a secret."""
-        if isinstance(value, int):  # IntEnum and the like
-            return self.value(int(value), depth)
-        if isinstance(value, float):
-            return self.value(float(value), depth)
-        name = type(value).__name__
-        if name == "Decimal":
-            return self.text(str(value)[:100], depth)
-        if isinstance(value, (set, frozenset)):
-            return self.sequence(tuple(value) if len(value) <= _MAX_NODES else ("[set]",), depth)
+        """What JSON has no type for."""
+        from clew.odd_values import described, simpler  # noqa: PLC0415  # few payloads hold any
+
+        found = simpler(value)
+        if found is not None:
+            return self.value(found, depth)
         self.add(24)
-        if name in {"datetime", "date", "time"} and hasattr(value, "isoformat"):
-            return str(value.isoformat())
-        if name == "UUID":
-            return str(value)
-        if hasattr(type(value), "read") or hasattr(type(value), "__anext__") or hasattr(type(value), "__next__"):
-            return "[stream]"
-        return f"[{name}]"
+        return described(value)
+
+
+def binary_size(value: Any) -> tuple[Any, int]:
+    """The class of Python's own that binary data is of, whose methods are used and not a subclass's; its bytes."""
+    if type(value) is memoryview:
+        return memoryview, value.nbytes
+    own: Any = bytes if issubclass(type(value), bytes) else bytearray
+    return own, own.__len__(value)
 
 
 def _decoded(data: bytes, *, whole: bool) -> str | None:
