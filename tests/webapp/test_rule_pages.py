@@ -235,6 +235,9 @@ def test_mute_windows(client: FlaskClient, engine: Engine, world: World) -> None
     wrong = send_form(client, "/alerts/mutes", **weekly, timezone="Mars/Olympus")
     assert wrong.status_code == 400
     assert "is no timezone" in wrong.text
+    assert "Timezone: " in wrong.text
+    empty = send_form(client, "/alerts/mutes", **(weekly | {"length": "8d"}), timezone="UTC")
+    assert "a weekly window needs a Start such as 22:00" in empty.text
     assert send_form(client, "/alerts/mutes", **(once | {"name": ""}), **times).status_code == 400
     assert send_form(client, "/alerts/mutes", **once, **times, id="nothing").status_code == 404
     changed = send_form(client, "/alerts/mutes", **weekly, timezone="UTC", id="nights")

@@ -1,4 +1,4 @@
-"""What is wrong with a form of a rule: all of it at once, by the names that the form has for its fields."""
+"""What is wrong with the form of a rule or a mute window: all at once, by the names that it has for its fields."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ LABELS = {
     "channels": "Who is told",
     "repeat": "How often",
     "resolve-after": "Resolves after",
+    # Of mute windows.
+    "rules": "Rules",
+    "from": "From",
+    "until": "Until",
+    "weekdays": "Days",
+    "start": "Start",
+    "length": "Length",
+    "timezone": "Timezone",
 }
 _FIELDS = {"execution-tags": "tags", "condition": "above"}
 # What a reader of files is told otherwise.
@@ -41,6 +49,10 @@ _MESSAGES = {
     "invocations needs above or below; below 1 is none at all": "fill in this one or the other; below 1 is none at all",
     "needs long and short windows of whole minutes, and a rate from 0.01 to 10,000": (
         "needs a long and a short window of whole minutes, and a number from 0.01 to 10,000"
+    ),
+    "a window that is once needs from and until, in this order": "a window needs a From, and an Until after it",
+    "a weekly window needs start, such as 22:00, and a length from 1m to 7d": (
+        "a weekly window needs a Start such as 22:00, and a Length from 1m to 7d"
     ),
 }
 _MOST = 30  # each read leaves at least one field fewer
@@ -72,7 +84,7 @@ def read_form(id: str, form: Form, *, named: bool = True) -> tuple[Rule | None, 
         try:
             rule = read_rule(id, values)
         except RuleFault as fault:
-            found = _fault(fault)
+            found = form_fault(fault)
             if any(one.field == found.field for one in faults):
                 break
             faults.append(found)
@@ -87,7 +99,8 @@ def _plain(condition: str) -> Mapping[str, Any]:
     return values_of(new_form(ConditionKind(condition)))
 
 
-def _fault(fault: RuleFault) -> FormFault:
+def form_fault(fault: RuleFault) -> FormFault:
+    """The same by the form's name of the field."""
     names = [str(part) for part in fault.path]
     field = next((name for name in map(_field, reversed(names)) if name in LABELS), "")
     message = _MESSAGES.get(fault.message, fault.message)

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from collector.alerts import actions
 from collector.alerts.pages import MuteRow, RuleFault, describe, list_mutes, read_mute, read_rules
+from webapp.rules.faults import FormFault, form_fault
 from webapp.rules.form import WEEKDAYS, id_of, mute_form, mute_values, new_mute_form, sent_mute_form
 from webapp.rules.words import DAYS, describe_time
 from webapp.store import begin, connect
@@ -37,11 +38,11 @@ def save() -> Response | tuple[str, int]:
         abort(404, "There is no such mute window. It may have been removed.")
     known = {row.mute.id for row in rows}
     if not form["name"]:
-        return _page(rows, form, chosen, RuleFault(("name",), "a mute window needs a name")), 400
+        return _page(rows, form, chosen, FormFault("name", "a mute window needs a name")), 400
     try:
         mute = read_mute(id or id_of(form["name"], known.__contains__, "mute"), mute_values(form))
     except RuleFault as fault:
-        return _page(rows, form, chosen, fault), 400
+        return _page(rows, form, chosen, form_fault(fault)), 400
     with begin() as connection:
         actions.change_mute(connection, mute, now_ms=g.now_ms)
     return redirect(url_for("mutes.index"), 303)
@@ -55,7 +56,7 @@ def delete(mute_id: str) -> Response:
     return redirect(url_for("mutes.index"), 303)
 
 
-def _page(rows: list[MuteRow], form: dict[str, Any], chosen: MuteRow | None, fault: RuleFault | None = None) -> str:
+def _page(rows: list[MuteRow], form: dict[str, Any], chosen: MuteRow | None, fault: FormFault | None = None) -> str:
     with connect() as connection:
         rules = read_rules(connection)
     return render_template(
