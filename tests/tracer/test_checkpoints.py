@@ -233,3 +233,54 @@ def test_the_timeout_is_told_once_it_is_known(
         traced({}, Late())
 
     assert [attributes(span).get("clew.lambda.timeout") for span in sink.spans()] == known
+
+
+FROZEN = """
+import sys, time
+real = {name: getattr(time, name) for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter")}
+
+def freeze(shift):
+    # As freezegun does: wherever a module has one of Python's clocks, it gets one that stands still.
+    still = {real[name]: (lambda now=real[name](): now) for name in real}
+    for name in ("time", "time_ns"):
+        at = real[name]() + shift * (10**9 if name == "time_ns" else 1)
+        still[real[name]] = lambda at=at: at
+    for module in [one for one in sys.modules.values() if one.__name__ not in ("threading", "__main__", "selectors")]:
+        for name, value in list(vars(module).items()):
+            if callable(value) and getattr(value, "__hash__", None) and value in still:
+                changed.append((module, name, value))
+                setattr(module, name, still[value])
+
+def thaw():
+    while changed:
+        setattr(*changed.pop())
+
+changed, sleep = [], time.sleep
+import clew
+
+@clew.trace
+def handler(event, context):
+    print("begun")
+    freeze(event["shift"])
+    assert sys.modules["clew.deadline"].time is not real["time"]
+    sleep(event["seconds"])
+    if event["thaws"]:
+        thaw()
+        sleep(event["seconds"])
+    return "done"
+"""
+
+
+@pytest.mark.parametrize("shift", [-(10**9), 0, 10**9], ids=["the past", "now", "the future"])
+@pytest.mark.parametrize("thaws", [True, False], ids=["within", "for good"])
+def test_clocks_that_the_function_stops(tmp_path: Path, sink: Sink, shift: int, thaws: bool) -> None:
+    """As its tests do: no invocation waits for the checkpoints' thread or fails, and each is exported whole."""
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "CLEW_EXPORT_TIMEOUT": "5000", "CLEW_CHECKPOINT_AFTER": "100"}
+    with Lambda(tmp_path, FROZEN, environ, timeout=30.0) as function:
+        answers = [function.invoke({"shift": shift, "thaws": thaws, "seconds": 0.3}) for _ in range(2)]
+        assert function.process.poll() is None
+
+    assert [answer.result for answer in answers] == [b'"done"'] * 2
+    ended = [span for span in sink.spans() if span.kind == 2 and "clew.unfinished" not in attributes(span)]
+    assert len({span.span_id for span in ended}) == 2
+    assert all(attributes(span)["clew.return_value"] == '"done"' for span in ended)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from clew import telemetry
 from clew.platform_reports import PlatformReports
 from clew.telemetry import TelemetryListener
 from tests.tracer.local import LocalFunctions
@@ -319,3 +320,43 @@ def test_the_listener_outlives_its_clients(listener: Any) -> None:
 
     assert post(listener[0].port, b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na").startswith(b"HTTP/1.1 200")
     assert listener[1] == [b"a"]
+
+
+def test_idle_connections_end(listener: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there is room for keep Lambda out for a minute, and no longer."""
+    clients = [socket.create_connection(("127.0.0.1", listener[0].port), timeout=10) for _ in range(8)]
+    for client in clients[1:]:
+        client.sendall(b"POST / HTTP/1.1\r\n")
+    clients[0].sendall(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na")
+    assert clients[0].recv(1000).startswith(b"HTTP/1.1 200")
+    refused = socket.create_connection(("127.0.0.1", listener[0].port), timeout=10)
+    assert refused.recv(1000) == b""
+
+    now = time.monotonic()
+    monkeypatch.setattr(telemetry, "monotonic", lambda: now + 3600)
+    assert post(listener[0].port, b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nb").startswith(b"HTTP/1.1 200")
+
+    assert listener[1] == [b"a", b"b"]
+    assert [client.recv(1000) for client in clients] == [b""] * 8
+    for client in (*clients, refused):
+        client.close()
+
+
+def test_a_connection_that_has_something_to_say_is_not_idle() -> None:
+    """However long ago it was heard: it may have spoken while the environment was frozen."""
+    poll, taken = select.poll(), list[bytes]()
+    listener = TelemetryListener(poll, taken.append)
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as client:
+        listener.serve(poll.poll(10_000)[0][0])
+        (known,) = listener._connections.values()
+        known.used -= 3600
+        client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na")
+        ready = select.poll()
+        ready.register(known.socket, select.POLLIN)
+        assert ready.poll(10_000)
+        listener.serve(-1)  # another one
+        listener.serve(known.socket.fileno())
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    listener.abandon()
+
+    assert taken == [b"a"]

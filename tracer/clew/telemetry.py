@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+from time import monotonic  # now: a function may replace it
 from typing import TYPE_CHECKING
 
 from clew.guard import Guard
@@ -18,9 +19,22 @@ if TYPE_CHECKING:
 # Lambda sends up to twice the 256 kB that were asked for.
 _MAX_REQUEST = 1_048_576
 _MAX_CONNECTIONS = 8
+# Seconds in which an environment runs: while it is frozen, this clock stands. Lambda opens another if it has more.
+_MAX_IDLE = 60.0
 _RESERVED_PORT = 9001
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class _Client:
+    """A connection, what came on it of a request, and when it last had something to say."""
+
+    __slots__ = ("data", "socket", "used")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.data = bytearray()
+        self.used = monotonic()
 
 
 class TelemetryListener:
@@ -29,24 +43,33 @@ class TelemetryListener:
     def __init__(self, poll: select.poll, take: Callable[[bytes], None]) -> None:
         self._poll = poll
         self._take = take
-        self._connections: dict[int, tuple[socket.socket, bytearray]] = {}
+        self._connections: dict[int, _Client] = {}
         self._socket = _listening()
         self.port = int(self._socket.getsockname()[1])
         poll.register(self._socket, select.POLLIN)
 
     def serve(self, descriptor: int) -> None:
-        """There is something to read."""
+        """There is something to read. Of the others, those end that had nothing to say for a minute: they would keep
+        Lambda's own from being heard.
+        """
+        now = monotonic()
+        for other, client in list(self._connections.items()):
+            if other == descriptor:
+                client.used = now
+            elif now - client.used > _MAX_IDLE and not _has_more(client.socket):
+                self._drop(other)
         if descriptor == self._socket.fileno():
             self._accept()
         elif descriptor in self._connections:
             with Guard("reading telemetry"):
-                if self._read(*self._connections[descriptor]):
+                client = self._connections[descriptor]
+                if self._read(client.socket, client.data):
                     return
             self._drop(descriptor)
 
     def abandon(self) -> None:
         """Let go of what belongs to the parent process."""
-        for sock in (self._socket, *(sock for sock, _ in self._connections.values())):
+        for sock in (self._socket, *(client.socket for client in self._connections.values())):
             sock.close()
         self._connections.clear()
 
@@ -57,13 +80,13 @@ class TelemetryListener:
                 sock.close()
                 return
             sock.setblocking(False)
-            self._connections[sock.fileno()] = (sock, bytearray())
+            self._connections[sock.fileno()] = _Client(sock)
             self._poll.register(sock, select.POLLIN)
 
     def _drop(self, descriptor: int) -> None:
-        sock, _ = self._connections.pop(descriptor)
+        client = self._connections.pop(descriptor)
         self._poll.unregister(descriptor)
-        sock.close()
+        client.socket.close()
 
     def _read(self, sock: socket.socket, data: bytearray) -> bool:
         """Whether the connection goes on."""
@@ -88,6 +111,14 @@ class TelemetryListener:
             sock.sendall(_OK)
             self._take(body)
         return bool(more) and len(data) < _MAX_REQUEST
+
+
+def _has_more(sock: socket.socket) -> bool:
+    """Whether there is something to read that nobody has looked at yet."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except OSError:  # nothing; it does not wait
+        return False
 
 
 def _listening() -> socket.socket:
