@@ -113,3 +113,26 @@ def test_a_failed_installation_is_shown_and_tried_again(project: Path) -> None:
     assert "hashes do not match" in result.stdout
     assert result.stderr == "scripts/setup: pip could not install them; what it said is above.\n"
     assert not (project / ".venv" / "setup-demo").exists()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_installing_is_told_by_counts(project: Path, code: int) -> None:
+    """How many packages are there, and that they are being installed; all that pip said only if it failed."""
+    said = "; ".join(
+        [*(f"echo Collecting package-{number}" for number in range(40)), "echo Installing collected packages"]
+    )
+    interpreter(
+        project / ".venv" / "bin" / "python",
+        f'if [ "$1" = -m ]; then {said}; exit {code}; fi\nexec {sys.executable} "$@"',
+    )
+
+    result = setup(project, "demo")
+
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    assert any(line.startswith("20 of ") for line in lines)
+    assert any(line.startswith("40 of ") for line in lines)
+    assert "installing them ..." in lines
+    assert "one second" not in result.stdout
+    assert (result.returncode == 0) == (code == 0)
+    assert ("Collecting package-7" in lines) == (code == 1)
+    assert (project / ".venv" / "setup-demo").exists() == (code == 0)
