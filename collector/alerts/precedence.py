@@ -48,12 +48,13 @@ class Precedence:
         that are `due`, or a short while ago."""
         plan = self._plans[record.rule_id]
         held_ms = (plan.rule.repeat_s or HELD_S) * 1000
+        went_on_ms = min(now_ms, record.last_s * 1000)  # what is over by now is judged by when it was not
         for issue in self._issues.get(record.function_id or 0, ()):
             if self._plans[issue.rule_id].rule.channels != plan.rule.channels:
                 continue
             if _RANKS[issue.severity] > _RANKS[record.severity]:
                 continue
-            if issue.id in due or (issue.told_ms is not None and now_ms - issue.told_ms < held_ms):
+            if issue.id in due or (issue.told_ms is not None and went_on_ms - issue.told_ms < held_ms):
                 return True
         return False
 

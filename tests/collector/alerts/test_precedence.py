@@ -35,6 +35,15 @@ def test_a_failure_with_a_new_issue_is_told_once(world: World) -> None:
     assert [("new-issue", "opened"), ("new-issue", "resolved")] == told(world)
 
 
+def test_what_was_over_before_its_hour_is_not_told_after_a_pause(world: World) -> None:
+    """Nobody looked for two hours; then it is known to have ended, and nobody has to hear that it was there."""
+    rounds = world.begin(*DEFAULT_RULES)
+    world.invoke(605, result=Result.ERROR, type="CardDeclined")
+    world.run(rounds, 610)
+    world.run(rounds, 8_000)
+    assert [("new-issue", "opened"), ("new-issue", "resolved")] == told(world)
+
+
 def test_failures_that_go_on_are_told_when_they_would_have_been_told_again(world: World) -> None:
     rounds = world.begin(*DEFAULT_RULES)
     for second in range(605, HOUR_S + 900, 60):
