@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from clew.lean_span import Told, put, start_call, start_root
+from clew.encoder import encode_spans
+from clew.lean_span import LeanSpan, SpanBuffer, Told, put, start_call, start_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,3 +118,44 @@ def test_our_own_attributes_join_those_of_the_function() -> None:
 
     assert _told(kept)["attributes"] == {"cloud.region": "eu-west-1", "ours": 3, "theirs": 2, "more": [4]}
     assert told.attributes == {"cloud.region": "eu-west-1"}
+
+
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=list(WRITTEN))
+@pytest.mark.parametrize("kind", ["invocation", "called", "call", "nested"])
+def test_their_bytes_are_those_of_opentelemetrys(kind: str, write: Callable[[Span], object]) -> None:
+    """Encoded by themselves, in fewer steps, or as any other span."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SpanBuffer(10))
+    tracer = provider.get_tracer("clew", "1")
+    around = trace.set_span_in_context(trace.NonRecordingSpan(SENDER))
+    span = start_root(tracer, "orders", around if kind == "called" else Context(), [], 10)
+    assert span is not None
+    told = Told("S3.GetObject", SpanKind.CLIENT, {"cloud.region": "eu-west-1", "rpc.method": "S3/GetObject"})
+    for _ in range(["call", "nested"].index(kind) + 1 if kind in {"call", "nested"} else 0):
+        span = start_call(tracer, span, told, {})
+    put(span, {"clew.link.keys": ["a", "b"], "http.response.status_code": 200})
+    write(span)
+    put(span, {"clew.response": "{}"})
+    span.end(20)
+    ended: Any = span
+
+    assert encode_spans(b"", [ended]) == encode_spans(b"", [span.readable()])
+
+
+def test_no_other_span_is_made_where_nobody_asks() -> None:
+    """A buffer alone gets the span itself; beside another processor it gets what that gets."""
+    provider, kept = _provider()
+    buffer = SpanBuffer(10)
+    alone = TracerProvider(shutdown_on_exit=False)
+    for one in (provider, alone):
+        one.add_span_processor(buffer)
+        span = start_root(one.get_tracer("clew"), "orders", Context(), [], 10)
+        assert span is not None
+        assert list(buffer.open.values()) == [span]
+        span.end(20)
+        assert not buffer.open
+
+    readable, lean = buffer.take()
+    assert type(lean) is LeanSpan
+    assert isinstance(readable, ReadableSpan)
+    assert kept.get_finished_spans() == (readable,)
