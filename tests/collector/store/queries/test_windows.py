@@ -6,16 +6,21 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine, delete
 
 from collector.store.queries.common import TimeRange
 from collector.store.queries.windows import (
     MOST_BUCKETS,
     Buckets,
     chart_buckets,
+    first_minute,
     minutes,
     nanoseconds,
     slices,
 )
+from collector.store.tables import function_stats
+from tests.collector.store.facts import START_NS, facts, invocation
+from tests.collector.store.lives import store
 from tests.collector.store.queries.world import HOUR, MINUTE, NOON
 
 WINDOWS = st.builds(
@@ -88,3 +93,20 @@ def test_times_beyond_what_is_stored_are_clamped() -> None:
     start, end = nanoseconds(TimeRange(-(10**18), 10**18))
     assert 0 == start < end < 2**63
     assert minutes(TimeRange(-(10**18), 10**18))[0] == 0
+
+
+def test_when_counting_began(database: Engine) -> None:
+    """To the minute; to the hour where minutes are no longer kept."""
+    with database.connect() as connection:
+        assert first_minute(connection) is None
+    store(database, facts(invocation(1, start_ms=75_000)), facts(invocation(2, start_ms=3 * 3_600_000)))
+    began_s = START_NS // 1_000_000_000 + 75
+    with database.connect() as connection:
+        assert first_minute(connection) == began_s // 60 * 60
+    with database.begin() as connection:
+        connection.execute(
+            delete(function_stats).where(
+                function_stats.c.resolution == 60, function_stats.c.start_s < began_s + 2 * 3_600
+            )
+        )
+        assert first_minute(connection) == began_s // 3_600 * 3_600
