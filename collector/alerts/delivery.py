@@ -11,6 +11,7 @@ import random
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from uuid import uuid4
@@ -22,6 +23,7 @@ from collector.alerts import outbox
 from collector.alerts.channels.sending import Envelope, deliver
 from collector.alerts.directory import open_values
 from collector.alerts.keyring import Keyring
+from collector.alerts.measures import AlertCounts
 from collector.alerts.networks import Networks
 from collector.alerts.outbox import Claim
 from collector.alerts.outcomes import DeliveryError, Refused, TryAgain
@@ -52,6 +54,7 @@ class Deliverer:
         base_url: str,
         alone: bool = False,
         clock: Callable[[Connection], int] = database_now_ms,
+        counts: AlertCounts | None = None,
     ) -> None:
         self._engine = engine
         self._reading = reading
@@ -60,6 +63,8 @@ class Deliverer:
         self._base_url = base_url
         self._alone = alone
         self._clock = clock
+        self._counts = counts or AlertCounts()
+        self._counting = threading.Lock()
         self._holder = uuid4().hex
         self._changed = threading.Event()
         self._closing = False
@@ -179,6 +184,7 @@ class Deliverer:
         else:
             with self._engine.begin() as connection:
                 outbox.settle_sent(connection, claim, receipt, self._clock(connection))
+            self._count(self._counts.sent, claim)
 
     def _settle(self, claim: Claim, error: DeliveryError) -> None:
         reason = str(error)
@@ -193,8 +199,14 @@ class Deliverer:
                 outbox.settle_failed(connection, claim, reason, now_ms, pause_ms=pause_ms, whole_channel=whole)
             else:
                 outbox.settle_dead(connection, claim, reason, now_ms)
+        self._count(self._counts.failed if isinstance(error, TryAgain) else self._counts.dead, claim)
         level = logging.INFO if isinstance(error, TryAgain) else logging.WARNING
         logger.log(level, "The channel %s: %s", claim.name, reason)
+
+    def _count(self, counter: Counter[str], claim: Claim) -> None:
+        """All messages of the claim, which several threads do."""
+        with self._counting:
+            counter[claim.kind] += len(claim.due)
 
 
 def _log(what: str, error: BaseException) -> None:

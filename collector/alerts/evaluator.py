@@ -11,6 +11,7 @@ import sqlalchemy.exc
 from sqlalchemy import Engine
 
 from collector.alerts import outbox
+from collector.alerts.measures import AlertCounts
 from collector.alerts.rounds import Rounds
 from collector.alerts.settlement import Tell
 from collector.store.errors import StoreError
@@ -36,11 +37,13 @@ class Evaluator:
         now: Callable[[], int] = time.time_ns,
         tell: Tell = outbox.add,
         told: Callable[[], None] = lambda: None,
+        counts: AlertCounts | None = None,
     ) -> None:
         self._lease = Lease(writing, LEASE, duration_s=LEASE_S)
         self._rounds = Rounds(writing, reading, lease=self._lease, now=now, tell=tell)
         self._every_s = every_s
         self._told = told
+        self._counts = counts or AlertCounts()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clew-alerts", daemon=True)
 
@@ -69,7 +72,15 @@ class Evaluator:
 
     def _round(self) -> bool:
         """Returns whether another round is due at once."""
-        outcome = self._rounds.run()
+        began = time.monotonic()
+        try:
+            outcome = self._rounds.run()
+        except Exception:
+            self._counts.failed_rounds += 1
+            raise
+        self._counts.round_s.add(time.monotonic() - began)
+        self._counts.fired.update(outcome.opened)
+        self._counts.resolved.update(outcome.resolved)
         if outcome.notices:
             self._told()
         return outcome.behind

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -71,11 +71,14 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of a round: whether another should follow at once, and how many notices it made."""
+    """Of a round: whether another should follow at once, how many notices it made, and by severity how many alerts
+    opened and resolved."""
 
     behind: bool = False
     notices: int = 0
     done: bool = True  # False: another process was first, or does it
+    opened: Mapping[str, int] = field(default_factory=dict)
+    resolved: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -158,10 +161,10 @@ class Rounds:
                 return Outcome(done=False)
             if _position(connection, lock=True) != look.position:
                 return Outcome(done=False)
-            notices = self._settle(connection, look, self._tell)
+            settled = self._settle(connection, look, self._tell)
         self._kept = self._keeping
         behind = look.through_s < now_ms // 60_000 * MINUTE_S or self._late_waits or len(look.late) == MOST_LATE
-        return Outcome(behind=behind, notices=notices)
+        return Outcome(behind=behind, notices=len(settled.notices), opened=settled.opened, resolved=settled.ended)
 
     def _find_failing(self, now_ms: int) -> bool:
         """Tries the rules one by one, and notes those that fail. Returns whether there are any. Raises where it is not
@@ -368,7 +371,7 @@ class Rounds:
                     t = min(change.seen_ms // 60_000 * MINUTE_S + MINUTE_S, look.open_s)
                     look.hits.setdefault(rule.id, []).append(Hit(t, f"issue:{change.issue_id}", 1, 1, strict=True))
 
-    def _settle(self, connection: Connection, look: _Look, tell: Tell) -> int:
+    def _settle(self, connection: Connection, look: _Look, tell: Tell) -> Settlement:
         caught_up = look.through_s >= look.now_ms // 60_000 * MINUTE_S
         settlement = Settlement(
             plans=look.plans,
@@ -381,7 +384,7 @@ class Rounds:
             now_s=look.open_s if caught_up else look.through_s,
             now_ms=look.now_ms,
         )
-        notices = settlement.write(connection, tell)
+        settlement.write(connection, tell)
         cursor = look.changes[-1].number if look.changes else look.position.issue_cursor
         connection.execute(
             update(alert_position)
@@ -389,7 +392,7 @@ class Rounds:
             .values(evaluated_s=look.through_s, blind_until_s=_blind_until(look), issue_cursor=cursor)
         )
         delete_by_key(connection, late_minutes, look.done_late)
-        return notices
+        return settlement
 
 
 class _Changed:

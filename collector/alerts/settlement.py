@@ -3,7 +3,7 @@ commit. So a process that dies leaves a round either done or not begun."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -44,16 +44,19 @@ class Settlement:
     events: list[Event] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     resolved: set[int] = field(default_factory=set)  # ids of the alerts that this round ends
+    opened: Counter[str] = field(default_factory=Counter)  # how many alerts, by severity
+    ended: Counter[str] = field(default_factory=Counter)
 
-    def write(self, connection: Connection, tell: Tell) -> int:
-        """Returns how many notices there are."""
+    def write(self, connection: Connection, tell: Tell) -> None:
+        """All of it, once."""
         records = self._merge(connection)
         reopened = self._settle(connection, records)
         self._tell(connection, records, reopened)
         save(connection, records)
+        self.opened.update(record.severity for record in records if record.is_new)
+        self.ended.update(record.severity for record in records if record.id in self.resolved)
         add_events(connection, self.events)
         tell(connection, self.notices, now_ms=self.now_ms)
-        return len(self.notices)
 
     def _merge(self, connection: Connection) -> list[Record]:
         earliest = min((hit.t for hits in self.hits.values() for hit in hits), default=self.now_s)

@@ -10,6 +10,7 @@ from collector.alerts.delivery import Deliverer
 from collector.alerts.directory import Directory
 from collector.alerts.evaluator import Evaluator
 from collector.alerts.keyring import Keyring, KeyringError
+from collector.alerts.measures import AlertCounts
 from collector.alerts.networks import Networks
 from collector.app.errors import InvalidSetting
 from collector.app.settings import Settings, variable
@@ -33,10 +34,12 @@ class Alerting:
         return self._deliverer.close(timeout_s)
 
 
-def make_alerting(settings: Settings, writing: Engine, reading: Engine, url: str) -> Alerting:
+def make_alerting(
+    settings: Settings, writing: Engine, reading: Engine, url: str, counts: AlertCounts | None = None
+) -> Alerting:
     """Not started. Raises InvalidSetting."""
-    deliverer = make_deliverer(settings, writing, reading, url)
-    return Alerting(Evaluator(writing, reading, told=deliverer.wake), deliverer)
+    deliverer = make_deliverer(settings, writing, reading, url, counts)
+    return Alerting(Evaluator(writing, reading, told=deliverer.wake, counts=counts), deliverer)
 
 
 def make_directory(settings: Settings, engine: Engine, url: str | None = None) -> Directory:
@@ -44,7 +47,9 @@ def make_directory(settings: Settings, engine: Engine, url: str | None = None) -
     return Directory(engine, _keyring(settings, engine), _networks(settings), base_url(settings, url))
 
 
-def make_deliverer(settings: Settings, writing: Engine, reading: Engine, url: str) -> Deliverer:
+def make_deliverer(
+    settings: Settings, writing: Engine, reading: Engine, url: str, counts: AlertCounts | None = None
+) -> Deliverer:
     """Not started. Raises InvalidSetting."""
     return Deliverer(
         writing,
@@ -53,6 +58,7 @@ def make_deliverer(settings: Settings, writing: Engine, reading: Engine, url: st
         networks=_networks(settings),
         base_url=base_url(settings, url),
         alone=sqlite_path(writing) is not None,  # whose file one collector claims
+        counts=counts,
     )
 
 

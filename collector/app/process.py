@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from collector.alerts.measures import AlertCounts, alert_measures
 from collector.app.access import DashboardKeys, first_token
 from collector.app.alerting import make_alerting, make_directory
 from collector.app.database import opened
@@ -117,7 +118,12 @@ def running(settings: Settings) -> Iterator[Running]:
         deliveries = FirehoseReceiver(
             exports.submit, counters=counters, access_key=settings.firehose_access_key, authentication=authentication
         )
-        measures = [*receiver_measures(admission, counters), *store_measures(writer, reading)]
+        alert_counts = AlertCounts()
+        measures = [
+            *receiver_measures(admission, counters),
+            *store_measures(writer, reading),
+            *alert_measures(alert_counts, reading),
+        ]
         pages = StatusPages(
             writer,
             metrics=exposition(measures),
@@ -145,7 +151,7 @@ def running(settings: Settings) -> Iterator[Running]:
         grpc_server = _grpc_server(
             settings, host, exports, admission=admission, counters=counters, authentication=authentication, tls=tls
         )
-        alerting = make_alerting(settings, writing, reading, server.url)
+        alerting = make_alerting(settings, writing, reading, server.url, alert_counts)
         server.start()
         alerting.start()
         process = Running(server.url, describe(writing), first_token=first)

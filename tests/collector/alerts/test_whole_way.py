@@ -81,6 +81,13 @@ def test_an_error_of_the_example_reaches_slack_and_pagerduty_and_so_does_its_end
         shown = slack.received[0].json()
         links = dict(re.findall(r"<(http[^|>]+)\|([^>]+)>", str(shown)))
         pages = {label: clew.get(link.removeprefix(clew.url))[0] for link, label in links.items()}
+        told = clew.get("/metrics")[1].decode()
+    for counted in (
+        'clew_fired_alerts_total{severity="error"} 2.0',
+        'clew_sent_deliveries_total{channel_kind="slack"} 1.0',
+        'clew_sent_deliveries_total{channel_kind="pagerduty"} 1.0',
+    ):
+        assert counted in told
     text = shown["text"] + str(shown["blocks"])
     assert all(said in text for said in (f"New issue: {ERROR} in transcribe", CULPRIT, "1 of 2 invocations"))
     assert {"Issue": 200, "Sample transaction": 200, "Alert": 200, "Rule": 200} == pages

@@ -9,10 +9,15 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
+from collector.alerts.measures import AlertCounts, alert_measures
+from collector.app.prometheus import exposition
+from collector.store.alert_tables import alert_position, alerts
+from collector.store.channel_tables import deliveries
 from tests.collector.app.clew import Clew
 from tests.collector.app.load import load
+from tests.collector.store.test_retention import any_row
 from tests.databases import create_sqlite
 
 
@@ -50,6 +55,37 @@ def test_what_is_stored_is_told(database_url: str, reader: Engine) -> None:
         assert read["clew_database_bytes"] > 50_000
         assert read["clew_unstitched_traces"] >= 0
         assert read["process_resident_memory_bytes"] > 1_000_000
+
+
+def test_alerts_and_deliveries_are_told(database: Engine, reader: Engine) -> None:
+    """What is open, what waits, and up to when rules were evaluated, from the database; what happened, from counts."""
+    with database.begin() as connection:
+        for number, (severity, state) in enumerate(
+            [("error", "open"), ("error", "acknowledged"), ("info", "resolved"), ("critical", "open")]
+        ):
+            row = any_row(alerts) | {"id": number, "severity": severity, "state": state}
+            connection.execute(insert(alerts), row)
+        for number, state in enumerate(["waiting", "sent", "dead", "waiting"]):
+            connection.execute(insert(deliveries), any_row(deliveries) | {"id": number, "state": state})
+        connection.execute(insert(alert_position), any_row(alert_position) | {"id": 0, "evaluated_s": 1_795_000_000})
+    counts = AlertCounts()
+    counts.fired.update({"error": 2})
+    counts.dead["slack"] += 1
+    counts.round_s.add(0.2)
+
+    text = exposition(alert_measures(counts, reader))().decode()
+    read = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+    assert ["2.0", "1.0", "0.0"] == [
+        read[f'clew_active_alerts{{severity="{severity}"}}'] for severity in ("error", "critical", "info")
+    ]
+    assert "2.0" == read["clew_waiting_deliveries"]
+    assert 1_795_000_000 == float(read["clew_last_evaluation_timestamp_seconds"])
+    assert ("2.0", "1.0") == (
+        read['clew_fired_alerts_total{severity="error"}'],
+        read['clew_dead_deliveries_total{channel_kind="slack"}'],
+    )
+    assert ("1.0", "0.0") == (read["clew_evaluation_seconds_count"], read["clew_failed_evaluations_total"])
 
 
 def test_by_otlp(tmp_path: Path) -> None:
