@@ -138,10 +138,10 @@ def test_hostile_names_are_text(client: FlaskClient, engine: Engine, directory: 
     assert "<img" not in preview
 
 
-def test_the_first_moments(client: FlaskClient) -> None:
-    """Before there is anything every page says so."""
+def test_the_first_moments(client: FlaskClient, world: World) -> None:
+    """Before there is anything every page says so; nothing is called well that nobody looked at."""
     for path, words in (
-        ("/alerts", "Nothing is wrong"),
+        ("/alerts", "Nothing was received yet, so no alert can open"),
         ("/alerts/history", "No rule has fired yet"),
         ("/alerts/rules", "There is no rule"),
         ("/alerts/mutes", "New window"),
@@ -149,6 +149,8 @@ def test_the_first_moments(client: FlaskClient) -> None:
         ("/alerts/deliveries", "Nothing was delivered yet"),
     ):
         assert words in client.get(path).text
+    world.invoke(10)
+    assert "Nothing is wrong: no alert is open" in client.get("/alerts").text
 
 
 def test_many_alerts_at_once(client: FlaskClient, engine: Engine, world: World) -> None:

@@ -25,6 +25,7 @@ from collector.alerts.pages import (
 from collector.store.queries.channels import count_dead, list_channels, list_deliveries, tickets_of_alert
 from collector.store.queries.common import TimeRange
 from collector.store.queries.function import InvocationRow, list_invocations
+from collector.store.queries.windows import first_minute
 from webapp import charts
 from webapp.access import visitor_name
 from webapp.alerts.costs import SEVERAL, cost_marks
@@ -67,6 +68,7 @@ def index() -> str:
         marks = cost_marks(connection, listed, g.now_ms)
         rules = read_rules(connection)
         channels = list_channels(connection)
+        received = first_minute(connection) is not None
         dead = count_dead(connection, g.now_ms - DAY_MS)
         latest = list_alerts(connection, state="resolved", most=5).alerts
     return render_template(
@@ -80,6 +82,7 @@ def index() -> str:
         channels=channels,
         hearing=[channel for channel in channels if channel.enabled],
         dead=dead,
+        received=received,
         more=page.next_before is not None,
         latest=latest,
         snoozes=SNOOZES,
