@@ -4,8 +4,9 @@
     scripts/bench alerts --database postgresql://…      an empty database; counts this process alone
 
 Fills the rollups as ingest would have: three hours of minutes and fourteen days of hours, for every function. Then
-time goes on: new minutes come, some of them late, and rounds look at them. Prints the CPU time of the process, of whole
-rounds (once a minute) and of those between.
+time goes on: new minutes come, of every fifth function the last invocation after the minute was looked at, and some
+of them late, and rounds look at them. Prints the CPU time of the process, of whole rounds (once a minute) and of those
+between.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from collector.store import tables
 from collector.store.alert_tables import alert_position, late_minutes
 from collector.store.engine import open_engine
 from collector.store.schema import upgrade
-from collector.store.statements import Row, write
+from collector.store.statements import Row, adding, write
 
 MINUTES, HOURS = 180, 14 * 24
 BUCKETS = tuple(bucket_of(round(5 * 1.5**step * 1e6)) for step in range(8))
@@ -162,6 +163,20 @@ def add(connection: Connection, ids: Sequence[int], resolution: int, start_s: in
     write(connection, tables.issue_stats, issues)
 
 
+def add_rest(connection: Connection, ids: Sequence[int], start_s: int) -> None:
+    """What came of this minute of these functions after it was looked at: one invocation of each."""
+    stats = tables.function_stats.c.keys()
+    said = {"resolution": 60, "start_s": start_s, "invocations": 1, "duration_us": 20_000, "cost_pd": 250_000}
+    write(
+        connection,
+        tables.function_stats,
+        [tuple((said | {"function_id": id}).get(name, 0) for name in stats) for id in ids],
+        adding(tables.function_stats, "invocations", "duration_us", "cost_pd"),
+    )
+    rows: list[Row] = [(id, 60, start_s, BUCKETS[0], 1) for id in ids]
+    write(connection, tables.function_durations, rows, adding(tables.function_durations, "count"))
+
+
 def measure(engine: Engine, reading: Engine, options: argparse.Namespace) -> None:
     """Prints the figures."""
     generator = random.Random(7)  # the same load every time
@@ -184,6 +199,7 @@ def measure(engine: Engine, reading: Engine, options: argparse.Namespace) -> Non
     for number in range(options.rounds + 1):
         with engine.begin() as connection:
             add(connection, ids, 60, clock.now_s // 60 * 60)
+            add_rest(connection, ids[number % 5 :: 5], clock.now_s // 60 * 60 - 60)
             late = [(clock() + index, generator.choice(ids), clock.now_s // 60 * 60 - 900) for index in range(20)]
             write(connection, late_minutes, late)
         clock.now_s += 60
