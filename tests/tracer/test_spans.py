@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import functools
 import inspect
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import clew
+from clew import odd_values
 from tests.tracer.sink import Sink, attributes
 
 if TYPE_CHECKING:
@@ -221,23 +223,30 @@ def test_attributes_are_masked_and_cut(sink: Sink, trace: Any) -> None:
     }
 
 
-def test_an_attribute_that_cannot_be_read_costs_no_span(sink: Sink, trace: Any) -> None:
-    """It is left out; the span begins and ends as ever."""
+def test_an_attribute_that_cannot_be_read_costs_no_span(
+    sink: Sink, trace: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left out; the span begins and ends as ever. One that only hides its class is described."""
 
     class Odd:
         @property  # type: ignore[misc]  # as proxies have it
         def __class__(self) -> Any:
             raise ZeroDivisionError
 
+    def fails(value: object) -> Any:
+        raise RuntimeError("bug")
+
     def handler(event: Any, context: Any) -> None:
-        with clew.span("step", odd=Odd(), width=80):
+        with clew.span("step", odd=Odd(), late=dt.timedelta(1), width=80):
+            monkeypatch.setattr(odd_values, "described", fails)
+        with clew.span("other", odd=Odd(), width=80):
             pass
 
     trace(handler)({}, None)
 
-    (step,) = [span for span in sink.spans() if span.name == "step"]
-    assert attributes(step)["width"] == 80
-    assert "odd" not in attributes(step)
+    found = {span.name: attributes(span) for span in sink.spans() if span.kind == 1}
+    assert found["step"] == {"odd": '"[Odd]"', "late": '"[timedelta]"', "width": 80}
+    assert found["other"] == {"width": 80}
 
 
 def test_methods_partials_and_objects(sink: Sink, trace: Any) -> None:

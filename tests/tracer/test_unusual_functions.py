@@ -111,7 +111,7 @@ def test_errors_that_do_not_let_themselves_be_changed(sink: Sink, trace: Any, er
 
 @pytest.mark.parametrize(
     "place",
-    ["logs.Lines.printed", "invocation.Invocation.watch", "walk._decode", "connection.Connection._send",
+    ["logs.Lines.printed", "invocation.Invocation.watch", "walk.decode", "connection.Connection._send",
      "measures.os.pread"],
 )  # fmt: skip
 @pytest.mark.parametrize("error", [TimeoutError("the function's own deadline"), ValueError("odd")])
