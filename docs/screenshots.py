@@ -1,7 +1,8 @@
 """Takes docs/screens/*.png from a running Clew with some traffic in it, such as `scripts/demo`.
 
-The pages are found as a person finds them: the function with most errors, its issue, a transaction that failed in a
-call, one that went through to a second function. Without such traffic the script says what is missing and stops.
+The pages are found as a person finds them: the function with most errors, its issue, the alert that it set off, a
+transaction that failed in a call, one that went through to a second function. Without such traffic the script says what
+is missing and stops. Tokens and channels are shown as they are there: it makes none.
 """
 
 # ruff: noqa: INP001 - a script beside the documents, not a package
@@ -21,7 +22,13 @@ SCREENS = Path(__file__).parent / "screens"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DESKTOP, PHONE = (1440, 900), (390, 844)
+# The looks of a page: size and whether it is dark. Pages that are looked at less have fewer, for the pictures' size.
+ALL = ((DESKTOP, False), (DESKTOP, True), (PHONE, False))
+MAIN = ((DESKTOP, False), (PHONE, False))
+ONE = ((DESKTOP, False),)
+LOOKS = {"alert": MAIN, "issue": MAIN, "rules": ONE, "rule": ONE, "channels": ONE, "tokens": ONE}
 SETTLE_MS = 400  # the charts' last frame
+PREVIEW_MS = 20_000  # which looks at seven days
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -43,6 +50,13 @@ def find_pages(page: Page, address: str, period: str) -> dict[str, str]:
         "functions": f"{address}/?range={period}",
         "function": function,
         "issues": f"{address}/issues?range={period}",
+        "issue": _found(page, f"{address}/issues?range={period}", "tbody .row-link", "an issue"),
+        "alerts": f"{address}/alerts",
+        "alert": _found(page, f"{address}/alerts", ".alert h3 a", "an open alert"),
+        "rules": f"{address}/alerts/rules",
+        "rule": _found(page, f"{address}/alerts/rules", "tbody tr:has(a.bad) .row-link", "a rule that fires"),
+        "channels": f"{address}/alerts/channels",
+        "tokens": f"{address}/tokens",
         "transactions": listing,
         "transaction-failed": failed,
         "transaction-span": f"{failed}&span={key}",
@@ -51,6 +65,12 @@ def find_pages(page: Page, address: str, period: str) -> dict[str, str]:
         ),
         "map": f"{address}/map?range={period}",
     }
+
+
+def _found(page: Page, listing: str, sign: str, what: str) -> str:
+    """Where the first such link of a page leads."""
+    page.goto(listing)
+    return _address(page.locator(sign).first, what)
 
 
 def _address(link: Locator, what: str) -> str:
@@ -76,6 +96,8 @@ def take(browser: Browser, name: str, address: str, size: tuple[int, int], *, da
     )
     page = context.new_page()
     page.goto(address)
+    if page.locator("#preview").count():
+        page.locator("#preview .verdict").wait_for(timeout=PREVIEW_MS)
     if page.locator(".chart").count():
         page.locator(".chart .main-svg").first.wait_for(state="attached")
     page.wait_for_timeout(SETTLE_MS)
@@ -123,7 +145,7 @@ def main(address: str, period: str = "15m") -> int:
             sys.stderr.write(f"{error}\n")
             return 1
         for name, url in pages.items():
-            for size, dark in ((DESKTOP, False), (DESKTOP, True), (PHONE, False)):
+            for size, dark in LOOKS.get(name, ALL):
                 path = take(browser, name, url, size, dark=dark)
                 sys.stdout.write(f"{path.relative_to(SCREENS.parent.parent)} {path.stat().st_size // 1024} kB\n")
         browser.close()
