@@ -62,12 +62,13 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
                 click.echo(f"Sign in with this dashboard token, which is shown this once: {process.first_token}")
             stopped.wait()
     if not process.drained:
-        # A client that never finishes its request holds a thread that Python would wait for or trip over.
         logging.getLogger(__name__).warning("Requests that had begun were cut off after %g s.", settings.stop_timeout_s)
-        log.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    # All is stored and closed. Threads of granian's may still be there, one of them in a request that a client never
+    # finishes: Python, going down in order, would wait for them or trip over them.
+    log.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @main.group()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REFRESH_S = 2.0
 FLUSH_EVERY = 8  # refreshes: how often each token's use is added to the database
-ASK_AGAIN_S = 0.5  # unknown tokens make us ask the database at most this often
+ASKS_S = 2  # how often unknown tokens may make us ask the database, ten seconds' worth at once
 
 _logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Keyring:
         self._by_id: dict[str, Key] = {}
         self._known: dict[bytes, Key] = {}  # those revoked since too: what they did last is still to be stored
         self._lock = threading.Lock()
-        self._asked_s = float("-inf")
+        self._asks = Allowance(ASKS_S, clock_s())
         self._failing = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keyring", daemon=True)
@@ -152,7 +152,8 @@ class Keyring:
         digest = digest_of(secret)
         key = self._active.get(digest)
         if key is None:
-            self.refresh(ASK_AGAIN_S)
+            if self._may_ask():
+                self.refresh()
             key = self._active.get(digest)
             if key is None and self._failing:
                 raise Refusal(
@@ -169,11 +170,17 @@ class Keyring:
         """None if it is revoked."""
         return self._by_id.get(id)
 
-    def refresh(self, older_than_s: float = 0.0) -> None:
-        """Asks the database, unless that was done so short a time ago. What fails is logged."""
+    def _may_ask(self) -> bool:
+        """Whether strangers have not made us ask too often. One alone does not keep out a token that was just made."""
         with self._lock:
-            if self._clock_s() - self._asked_s < older_than_s:
-                return
+            if self._asks.wait_s(self._clock_s()):
+                return False
+            self._asks.spend(1)
+            return True
+
+    def refresh(self) -> None:
+        """Asks the database. What fails is logged."""
+        with self._lock:
             try:
                 self._load()
             except Exception:
@@ -182,7 +189,6 @@ class Keyring:
                 self._failing = True
 
     def _load(self) -> None:
-        self._asked_s = self._clock_s()
         active: dict[bytes, Key] = {}
         for digest, token in self._store.active().items():
             key = self._known.get(digest)

@@ -116,6 +116,7 @@ def _open_sqlite(url: URL, read_only: bool) -> Engine:
         pool_size=READERS if read_only else 1,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
+        hide_parameters=True,  # errors are logged, and functions' data is in them
     )
 
     def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -211,6 +212,7 @@ def _open_postgresql(url: URL, read_only: bool) -> Engine:
         pool_timeout=POOL_WAIT_S,
         pool_pre_ping=True,  # the server may have been restarted since
         execution_options=options,
+        hide_parameters=True,
     )
     name = _describe(url)
 
