@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
 from collector.domain.facts import FAILED, Age, Call, Direction, Invocation, Occurrence, Result, Tag
@@ -73,6 +73,23 @@ class FunctionSum:
         self.unpriced_calls += other.unpriced_calls
         _add_counts(self.durations, other.durations)
 
+    def with_calls(self, cost_pd: int, unpriced: int) -> FunctionSum:
+        """Another sum, with what more calls cost. Not by `dataclasses.replace`, which takes 15 µs."""
+        return FunctionSum(
+            self.invocations,
+            self.errors,
+            self.handled,
+            self.cold_starts,
+            self.throttles,
+            self.duration_us,
+            self.max_memory_mb,
+            self.cost_pd,
+            self.unpriced,
+            self.calls_cost_pd + cost_pd,
+            self.unpriced_calls + unpriced,
+            self.durations,
+        )
+
 
 @dataclass(slots=True)
 class EdgeSum:
@@ -139,15 +156,15 @@ class Rollups:
     @property
     def functions(self) -> dict[FunctionKey, FunctionSum]:
         """With what their calls cost, which is added up by edge first: there are far fewer edges than calls."""
-        minutes = {key: replace(total) for key, total in self._functions.items()}
+        costs: dict[tuple[int, int], tuple[int, int]] = {}
         for (function_id, _, direction, minute), edge in self._edges.items():
             if direction == _CALLS and (edge.cost_pd or edge.unpriced):
                 key = (function_id, minute)
-                total = minutes.get(key)
-                if total is None:
-                    total = minutes[key] = FunctionSum()
-                total.calls_cost_pd += edge.cost_pd
-                total.unpriced_calls += edge.unpriced
+                cost_pd, unpriced = costs.get(key, (0, 0))
+                costs[key] = (cost_pd + edge.cost_pd, unpriced + edge.unpriced)
+        minutes = dict(self._functions)
+        for key, (cost_pd, unpriced) in costs.items():
+            minutes[key] = (self._functions.get(key) or FunctionSum()).with_calls(cost_pd, unpriced)
         return _with_hours(minutes, FunctionSum)
 
     @property

@@ -22,7 +22,7 @@ from collector.store.statements import adding, delete_by_key, select_by_key, sel
 from collector.store.stitch_jobs import START, Job, Kind
 from collector.store.stitch_reading import among, fetch
 
-ROWS_PER_PASS = 2_500  # that all keys of a pass may have to be read at once
+ROWS_PER_PASS = 5_000  # that all keys of a pass may have to be read at once
 HOT = 200  # rows of a key that is joined row by row, where they are too many
 CONSUMERS_PER_SLICE = 200
 PRODUCERS_AT_ONCE = 1_000  # of a place; a consumer that is not among them is two statements
@@ -74,12 +74,14 @@ def join(
     hot = hot_keys.among(keys)
     rows = fetch(connection, _ROWS_OF, keys - hot, ROWS_PER_PASS)
     if len(rows) > ROWS_PER_PASS:
-        found = {key for key, size in select_each(connection, _SIZE_OF, keys - hot) if size > HOT}
-        hot_keys.add(found)
-        hot |= found
-        rows = fetch(connection, _ROWS_OF, keys - hot, ROWS_PER_PASS)
-        if len(rows) > ROWS_PER_PASS:
-            hot, rows = keys, ()
+        sizes = dict(select_each(connection, _SIZE_OF, keys - hot))
+        hot_keys.add({key for key, size in sizes.items() if size > HOT})
+        room = ROWS_PER_PASS
+        for key, size in sorted(sizes.items(), key=lambda pair: pair[1]):
+            room -= size
+            if size > HOT or room < 0:
+                hot.add(key)
+        rows = fetch(connection, _ROWS_OF, keys - hot)
     relinked = _join_whole(connection, [LinkKey(*row) for row in rows], [row for row in new if row.key not in hot])
     stitch_jobs.finish(connection, [job for key, some in waiting.items() if key not in hot for job in some])
     added: defaultdict[int, list[LinkKey]] = defaultdict(list)
