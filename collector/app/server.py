@@ -21,6 +21,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,9 +31,10 @@ from granian.http import HTTP1Settings
 
 from collector.app.errors import CannotListen
 from collector.app.patience import Body, Patience
+from collector.receivers.answer import LATER, SEND_LATER
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication
 
     from collector.app.tls import Tls
 
@@ -160,6 +162,7 @@ def _serve_with(application: WSGIApplication, patience: Patience) -> Callable[[_
     }
 
     def serve(exchange: _Exchange, scope: dict[str, Any]) -> None:
+        """granian waits for the answer, whichever thread gives it, also after this has returned."""
         status, headers, written = 500, list[tuple[str, str]](), list[bytes]()
 
         def start_response(
@@ -169,16 +172,23 @@ def _serve_with(application: WSGIApplication, patience: Patience) -> Callable[[_
             status, headers = int(line[:3]), fields
             return written.append
 
-        try:
-            environ = constant | scope
-            environ["wsgi.input"] = Body(patience, environ)
-            result = application(environ, start_response)
-            body = _whole(result, written)
-        except Exception:
-            _logger.exception("%s %s failed", scope["REQUEST_METHOD"], scope["PATH_INFO"])
-            status, headers = 500, [("content-type", "text/plain; charset=utf-8")]
-            body = b"Something went wrong here. The server's log says what.\n"
-        exchange.response_bytes(status, headers, body)
+        def send(make: Callable[[StartResponse], Iterable[bytes]]) -> None:
+            nonlocal status, headers
+            try:
+                result = make(start_response)
+                if result is LATER:
+                    return
+                body = _whole(result, written)
+            except Exception:
+                _logger.exception("%s %s failed", scope["REQUEST_METHOD"], scope["PATH_INFO"])
+                status, headers = 500, [("content-type", "text/plain; charset=utf-8")]
+                body = b"Something went wrong here. The server's log says what.\n"
+            exchange.response_bytes(status, headers, body)
+
+        environ = constant | scope
+        environ["wsgi.input"] = Body(patience, environ)
+        environ[SEND_LATER] = send
+        send(partial(application, environ))
 
     return serve
 

@@ -23,7 +23,8 @@ class Admission:
         self._bytes = 0
 
     def enter(self) -> Grant:
-        """A place for one request, to be given back by leaving the `with` block. Raises Refusal when all are taken."""
+        """A place for one request, to be given back by `leave` or by leaving the `with` block. Raises Refusal when all
+        are taken."""
         with self._lock:
             if self._requests >= self.max_requests:
                 raise _overloaded(f"{self.max_requests} exports are being received already")
@@ -62,13 +63,17 @@ class Grant:
         self._admission._take(size)
         self._size += size
 
+    def leave(self) -> None:
+        """Gives everything back."""
+        self._admission._leave(self._size)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._admission._leave(self._size)
+        self.leave()
 
 
 def _overloaded(what: str) -> Refusal:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from collector.domain.facts import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from _typeshed.wsgi import StartResponse
 
     from collector.receivers.refusal import Refusal
+
+    SendLater = Callable[[Callable[[StartResponse], Iterable[bytes]]], None]
+
+# What an application returns that answers later: it calls, once and from any thread, what its WSGI environment holds
+# under SEND_LATER, with what makes the answer.
+LATER: Iterable[bytes] = []
+SEND_LATER = "clew.send_later"
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"

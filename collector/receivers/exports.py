@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from collector.domain.errors import MalformedExport
 from collector.domain.facts import Export, Facts, Signal
@@ -16,10 +19,10 @@ from collector.receivers.refusal import Code, Refusal
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from collector.domain.prices import PriceTable
     from collector.receivers.counters import Counters
+
+Settle = Callable[[Intake | Exception], None]
 
 _LARGE = 64 * 1024
 
@@ -27,12 +30,22 @@ _LARGE = 64 * 1024
 class Store(Protocol):
     """Where facts go; `collector.store.writer.Writer` is one."""
 
-    def submit(self, facts: Facts, size: int) -> None:
-        """Returns once the facts are durable. `size` is about the bytes they hold.
+    def hand_in(self, facts: Facts, size: int, settle: Callable[[Exception | None], None]) -> None:
+        """Returns at once; `settle` is called once the facts are durable, or with the reason why they are not:
+        StoreUnavailable when the database failed, another StoreError when these facts can never be stored. `size` is
+        about the bytes they hold.
 
-        Raises Overloaded when too much is waiting, StoreUnavailable when the database failed, another StoreError when
-        these facts can never be stored.
+        Raises Overloaded when too much is waiting, StoreUnavailable when nothing more is taken.
         """
+
+
+class _Export(NamedTuple):
+    """One that is to be read."""
+
+    signal: Signal
+    body: bytes
+    json: bool
+    settle: Settle
 
 
 class Exports:
@@ -51,64 +64,106 @@ class Exports:
         self._prices = prices
         self._now_ms = now_ms
         # Python runs one thread at a time anyway. 200 that fought for their turn in the midst of parsing took 1,800 µs
-        # of CPU for each export, all told; they take 1,000 when they wait for a lock. Large bodies, each of which takes
-        # many times its size for a moment, have a lock of their own: small ones do not wait for them.
+        # of CPU for each export, all told, and 1,000 when they waited for a lock. So none waits: one thread at a time
+        # reads what all have brought. Large bodies, each of which takes many times its size for a moment, are read by
+        # who brings them, one after the other: small ones do not wait for them.
+        self._brought: deque[_Export] = deque()
         self._small, self._large = threading.Lock(), threading.Lock()
 
     def take(self, signal: Signal, body: bytes, *, json: bool = False) -> Intake:
-        """Returns once what the request holds is stored, and tells what of it was not. Raises Refusal."""
-        if signal == Signal.METRICS:
-            return self._count(body, json=json)
-        with self._lock(body):
-            intake = self._read(signal, body, json=json)
-        if intake.facts.export.items:
-            self.submit(intake.facts)
-        self._counters.took(
-            signal, stored=intake.facts.export.items, rejected=intake.rejected, unplaced=intake.unplaced
-        )
-        return intake
+        """As `take_later`; returns once what the request holds is stored, and tells what of it was not.
 
-    def _lock(self, body: bytes) -> threading.Lock:
-        return self._large if len(body) > _LARGE else self._small
+        Raises Refusal.
+        """
+        outcome: Future[Intake | Exception] = Future()
+        self.take_later(signal, body, outcome.set_result, json=json)
+        if isinstance(taken := outcome.result(), Exception):
+            raise taken
+        return taken
+
+    def take_later(self, signal: Signal, body: bytes, settle: Settle, *, json: bool = False) -> None:
+        """Calls `settle`, from whatever thread, with what was taken once it is stored, or else with a Refusal, or with
+        another exception where something is wrong here. Raises nothing."""
+        export = _Export(signal, body, json, settle)
+        if len(body) > _LARGE:
+            with self._large:
+                self._read(export)
+            return
+        self._brought.append(export)
+        # Asked again after letting go: another one may have been brought meanwhile, and have found it locked.
+        while self._brought and self._small.acquire(blocking=False):
+            try:
+                while self._brought:
+                    self._read(self._brought.popleft())
+            finally:
+                self._small.release()
+
+    def submit(self, facts: Facts) -> None:
+        """Returns once they are stored. Raises Refusal."""
+        outcome: Future[Exception | None] = Future()
+        try:
+            self._store.hand_in(facts, facts.size, outcome.set_result)
+            if (error := outcome.result()) is not None:
+                raise error
+        except StoreError as error:
+            raise _refusal(error) from error
+
+    def _read(self, export: _Export) -> None:
+        try:
+            if export.signal == Signal.METRICS:
+                export.settle(self._count(export.body, json=export.json))
+                return
+            intake = self._intake(export)
+            if intake.facts.export.items:
+                self._store.hand_in(intake.facts, intake.facts.size, lambda error: self._settle(export, intake, error))
+            else:
+                self._settle(export, intake, None)
+        except Exception as error:  # noqa: BLE001  # whoever sent it must hear of it, whatever it is
+            export.settle(_refusal(error))
+
+    def _settle(self, export: _Export, intake: Intake, error: Exception | None) -> None:
+        if error is not None:
+            export.settle(_refusal(error))
+            return
+        items = intake.facts.export.items
+        self._counters.took(export.signal, stored=items, rejected=intake.rejected, unplaced=intake.unplaced)
+        export.settle(intake)
 
     def _count(self, body: bytes, *, json: bool) -> Intake:
         """Of metrics, none of which is kept."""
-        with self._lock(body):
-            points = count_points_of_json(body) if json else count_points(body)
+        points = count_points_of_json(body) if json else count_points(body)
         self._counters.took(Signal.METRICS, stored=0, rejected=points)
         nothing = Facts(Export(b"", Signal.METRICS, 0, self._now_ms(), b""))
         return Intake(nothing, points, NOT_KEPT if points else "")
 
-    def _read(self, signal: Signal, body: bytes, *, json: bool) -> Intake:
-        try:
-            if signal == Signal.TRACES:
-                if json:
-                    body = traces_to_protobuf(body)
-                refuse_crowded(body)
-                return read_traces(body, received_ms=self._now_ms(), prices=self._prices)
-            if json:
-                body = logs_to_protobuf(body)
+    def _intake(self, export: _Export) -> Intake:
+        body = export.body
+        if export.signal == Signal.TRACES:
+            if export.json:
+                body = traces_to_protobuf(body)
             refuse_crowded(body)
-            return read_logs(body, received_ms=self._now_ms())
-        except MalformedExport as error:
-            message = str(error)
-            raise Refusal(400, "malformed", f"{message[:1].upper()}{message[1:]}.") from error
+            return read_traces(body, received_ms=self._now_ms(), prices=self._prices)
+        if export.json:
+            body = logs_to_protobuf(body)
+        refuse_crowded(body)
+        return read_logs(body, received_ms=self._now_ms())
 
-    def submit(self, facts: Facts) -> None:
-        """Returns once they are stored. Raises Refusal."""
-        try:
-            self._store.submit(facts, facts.size)
-        except Overloaded as error:
-            raise Refusal(
-                429,
-                "overloaded",
-                "More arrives than can be stored: send it again later.",
-                code=Code.RESOURCE_EXHAUSTED,
-                retry_after_s=error.retry_after_s,
-            ) from error
-        except StoreUnavailable as error:
-            raise Refusal(
-                503, "store_unavailable", str(error), code=Code.UNAVAILABLE, retry_after_s=error.retry_after_s
-            ) from error
-        except StoreError as error:
-            raise Refusal(400, "unstorable", str(error)) from error
+
+def _refusal(error: Exception) -> Exception:
+    """What a client is told of it; what is no client's business stays as it is."""
+    if isinstance(error, MalformedExport):
+        message = str(error)
+        return Refusal(400, "malformed", f"{message[:1].upper()}{message[1:]}.")
+    if isinstance(error, Overloaded):
+        return Refusal(
+            429,
+            "overloaded",
+            "More arrives than can be stored: send it again later.",
+            code=Code.RESOURCE_EXHAUSTED,
+            retry_after_s=error.retry_after_s,
+        )
+    if isinstance(error, StoreUnavailable):
+        return Refusal(503, "store_unavailable", str(error), code=Code.UNAVAILABLE, retry_after_s=error.retry_after_s)
+    if isinstance(error, StoreError):
+        return Refusal(400, "unstorable", str(error))
+    return error

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from collector.domain.facts import Signal
-from collector.receivers.answer import JSON, PROTOBUF, accepted, refused, respond
+from collector.receivers.answer import JSON, LATER, PROTOBUF, SEND_LATER, accepted, refused, respond
 from collector.receivers.body import decompress, read_body
 from collector.receivers.refusal import Code, Refusal
 
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse
 
-    from collector.receivers.admission import Admission
+    from collector.domain.intake import Intake
+    from collector.receivers.admission import Admission, Grant
+    from collector.receivers.answer import SendLater
     from collector.receivers.authentication import Authentication
     from collector.receivers.counters import Counters
     from collector.receivers.exports import Exports
+    from collector.receivers.keyring import Key
 
 PREFIX = "/v1/"
 JSON_SHARE = 4  # JSON may have a quarter of the size: it takes several times the memory, and ten times the time
@@ -50,33 +53,52 @@ class OtlpReceiver:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        signal = _SIGNALS.get(environ["PATH_INFO"])
+        named = _SIGNALS.get(environ["PATH_INFO"])
         try:
-            signal = _expected(signal, environ, content_type)
+            signal = _expected(named, environ, content_type)
             key = self._authentication.http(environ) if self._authentication is not None else None
-            with self._admission.enter() as grant:
-                limit = self._max_body // JSON_SHARE if content_type == JSON else self._max_body
-                if key is not None:
-                    limit = key.limit(limit)
-                data = read_body(environ, limit, grant)
-                encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-                body = decompress(data, encoding, limit, grant)
-                self._counters.read(len(data), len(body))
-                if key is not None:
-                    key.add(len(body))
-                intake = self._exports.take(signal, body, json=content_type == JSON)
-        except Refusal as refusal:
-            self._counters.refused(signal, refusal.status, refusal.reason)
-            return refused(start_response, content_type, refusal)
-        except Exception:
-            _logger.exception("%s: an export could not be taken", environ["PATH_INFO"])
-            self._counters.refused(signal, 500, "internal")
-            fault = Refusal(
-                500, "internal", "Something went wrong here: the collector's log says what.", code=Code.INTERNAL
-            )
-            return refused(start_response, content_type, fault)
-        answer = accepted(content_type, signal, intake.rejected, intake.reason)
-        return respond(start_response, 200, content_type, answer)
+            grant = self._admission.enter()
+        except Exception as error:  # noqa: BLE001  # told below
+            return self._refused(start_response, named, content_type, error)
+        try:
+            body = self._read(environ, content_type, key, grant)
+        except Exception as error:  # noqa: BLE001
+            grant.leave()
+            return self._refused(start_response, signal, content_type, error)
+        # The thread is free for others from here on; whoever commits the export answers.
+        send: SendLater = environ[SEND_LATER]
+
+        def settle(outcome: Intake | Exception) -> None:
+            grant.leave()
+            if isinstance(outcome, Exception):
+                send(lambda respond_to: self._refused(respond_to, signal, content_type, outcome))
+            else:
+                answer = accepted(content_type, signal, outcome.rejected, outcome.reason)
+                send(lambda respond_to: respond(respond_to, 200, content_type, answer))
+
+        self._exports.take_later(signal, body, settle, json=content_type == JSON)
+        return LATER
+
+    def _read(self, environ: Mapping[str, Any], content_type: str, key: Key | None, grant: Grant) -> bytes:
+        limit = self._max_body // JSON_SHARE if content_type == JSON else self._max_body
+        if key is not None:
+            limit = key.limit(limit)
+        data = read_body(environ, limit, grant)
+        body = decompress(data, environ.get("HTTP_CONTENT_ENCODING", "").strip().lower(), limit, grant)
+        self._counters.read(len(data), len(body))
+        if key is not None:
+            key.add(len(body))
+        return body
+
+    def _refused(
+        self, start_response: StartResponse, signal: Signal | None, content_type: str, error: Exception
+    ) -> Iterable[bytes]:
+        if not isinstance(error, Refusal):
+            _logger.error("an export could not be taken", exc_info=error)
+            text = "Something went wrong here: the collector's log says what."
+            error = Refusal(500, "internal", text, code=Code.INTERNAL)
+        self._counters.refused(signal, error.status, error.reason)
+        return refused(start_response, content_type, error)
 
 
 def _expected(signal: Signal | None, environ: Mapping[str, Any], content_type: str) -> Signal:

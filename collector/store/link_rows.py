@@ -74,7 +74,7 @@ def join(
     hot = hot_keys.among(keys)
     rows = fetch(connection, _ROWS_OF, keys - hot, ROWS_PER_PASS)
     if len(rows) > ROWS_PER_PASS:
-        sizes = dict(select_each(connection, _SIZE_OF, keys - hot))
+        sizes = {row[0]: row[1] for row in select_each(connection, _SIZE_OF, keys - hot)}
         hot_keys.add({key for key, size in sizes.items() if size > HOT})
         room = ROWS_PER_PASS
         for key, size in sorted(sizes.items(), key=lambda pair: pair[1]):

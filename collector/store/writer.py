@@ -1,7 +1,7 @@
 """The one thread that writes: it takes all requests that wait and stores them in one commit.
 
 While one commit runs, the next requests gather; so a commit's cost is shared by more requests the busier it gets, and
-an idle collector answers after one commit. A request's thread waits in `submit` until its commit is durable: the 200
+an idle collector answers after one commit. Whoever hands in a request hears of it when its commit is durable: the 200
 that follows means stored.
 """
 
@@ -12,6 +12,8 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import sqlalchemy.exc
 from sqlalchemy import Engine
@@ -37,19 +39,21 @@ DOUBT_S = 30  # then health is ok again until a commit fails: who sends nothing 
 logger = logging.getLogger(__name__)
 
 
-class _Request:
-    __slots__ = ("begun", "done", "error", "facts", "size")
+Settle = Callable[[Exception | None], None]
 
-    def __init__(self, facts: Facts, size: int) -> None:
+
+class _Request:
+    __slots__ = ("begun", "facts", "settle", "size")
+
+    def __init__(self, facts: Facts, size: int, settle: Settle) -> None:
         self.facts = facts
         self.size = size
+        self.settle = settle
         self.begun = time.monotonic()
-        self.done = threading.Event()
-        self.error: Exception | None = None
 
 
 class Writer:
-    """Stores facts, then stitches transactions together. Start it once; `submit` from any thread."""
+    """Stores facts, then stitches transactions together. Start it once; `submit` and `hand_in` from any thread."""
 
     def __init__(
         self,
@@ -101,12 +105,20 @@ class Writer:
         return self._waiting_bytes
 
     def submit(self, facts: Facts, size: int) -> None:
-        """Returns once the facts are durably stored. `size` is what they hold in memory, in bytes.
+        """As `hand_in`; returns once the facts are durably stored, or raises why they are not."""
+        outcome: Future[Exception | None] = Future()
+        self.hand_in(facts, size, outcome.set_result)
+        if (error := outcome.result()) is not None:
+            raise error
 
-        Raises Overloaded where more would wait than may, StoreUnavailable where the database failed or the writer is
-        stopping (both worth a retry), and StoreError where these facts cannot be stored at all.
+    def hand_in(self, facts: Facts, size: int, settle: Settle) -> None:
+        """Returns at once. The writer's thread calls `settle` once the facts are durably stored, with None, or with why
+        they are not: StoreUnavailable where the database failed (worth a retry), StoreError where these facts cannot be
+        stored at all. `size` is what they hold in memory, in bytes.
+
+        Raises Overloaded where more would wait than may, and StoreUnavailable while the writer is stopping.
         """
-        request = _Request(facts, size)
+        request = _Request(facts, size, settle)
         with self._changed:
             if not self._takes:
                 raise StoreUnavailable("The collector is stopping.", RETRY_AFTER_S)
@@ -119,9 +131,6 @@ class Writer:
             self._waiting.append(request)
             self._waiting_bytes += size
             self._changed.notify()
-        request.done.wait()
-        if request.error is not None:
-            raise request.error
 
     def close(self) -> None:
         """Takes nothing more, stores what waits, stitches it, and returns."""
@@ -186,8 +195,8 @@ class Writer:
             counts.stored_exports += len(group)
             counts.commit_s.add(now - begun)
             for request in group:
-                request.done.set()
                 counts.wait_s.add(now - request.begun)
+                _settle(request, None)
             # Nothing to do so far, or resting after a failure.
             self._stitch_due = min(self._stitch_due, now + STITCH_EVERY_S)
 
@@ -231,8 +240,7 @@ class Writer:
             reason = str(error) if isinstance(error, StoreError) else "The database failed."
             answer = StoreUnavailable(reason, RETRY_AFTER_S)
         for request in group:
-            request.error = answer
-            request.done.set()
+            _settle(request, answer)
 
     def _stitch(self) -> None:
         """One pass, bounded, so that requests never wait long for it. More is left: again at the next turn."""
@@ -271,6 +279,13 @@ class Writer:
 
     def _doubt(self) -> None:
         self._doubtful_until = time.monotonic() + DOUBT_S
+
+
+def _settle(request: _Request, error: Exception | None) -> None:
+    try:
+        request.settle(error)
+    except Exception:  # it is the caller's, and the others of the group wait too
+        logger.exception("nobody could be told that an export is stored")
 
 
 def _log(what: str, error: Exception) -> None:

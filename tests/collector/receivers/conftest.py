@@ -26,7 +26,7 @@ MAX_BODY = 100_000
 
 
 class FakeStore:
-    """Keeps what it is given. `error` is raised instead; `open` cleared holds every `submit` until it is set."""
+    """Keeps what it is given. `error` is told instead; `open` cleared holds all until it is set."""
 
     def __init__(self) -> None:
         self.facts: list[Facts] = []
@@ -35,12 +35,21 @@ class FakeStore:
         self.open.set()
         self.alive = self.running = True
 
-    def submit(self, facts: Facts, size: int) -> None:
+    def hand_in(self, facts: Facts, size: int, settle: Callable[[Exception | None], None]) -> None:
         assert size > 0
+        if self.open.is_set():
+            self._store(facts, settle)
+        else:
+            threading.Thread(target=self._wait, args=(facts, settle)).start()
+
+    def _wait(self, facts: Facts, settle: Callable[[Exception | None], None]) -> None:
         assert self.open.wait(30)
-        if self.error is not None:
-            raise self.error
-        self.facts.append(facts)
+        self._store(facts, settle)
+
+    def _store(self, facts: Facts, settle: Callable[[Exception | None], None]) -> None:
+        if self.error is None:
+            self.facts.append(facts)
+        settle(self.error)
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from collector.receivers.allowance import BURST_S
-from collector.receivers.allowance import BURST_S
 from collector.receivers.keyring import ASKS_S, Key, Keyring
 from collector.receivers.refusal import Code, Refusal
 from collector.store.tokens import Limits, Use
