@@ -221,6 +221,20 @@ def test_live_fetches_the_page_again(chromium: Browser, filled_url: str) -> None
         button.click()
 
 
+def test_live_leaves_unfolded_what_was(chromium: Browser, filled_url: str) -> None:
+    """The page that came in its place is unfolded as the one before."""
+    with open_page(chromium) as page:
+        page.goto(filled_url)
+        page.get_by_role("link", name=FIRST).click()
+        page.get_by_text("Cost by part").click()
+        page.evaluate("document.querySelector('.costs').dataset.before = ''")
+        button = page.get_by_role("button", name="Live")
+        button.click()
+        expect(page.locator(".costs[data-before]")).to_have_count(0)
+        expect(page.locator(".costs[open]")).to_have_count(1)
+        button.click()
+
+
 def test_pages_work_without_scripts(chromium: Browser, filled_url: str) -> None:
     """Tables, filters and the panel are there; buttons that need scripts are not."""
     context = chromium.new_context(java_script_enabled=False)

@@ -22,8 +22,13 @@ function remember(on) {
 function busy(main) {
   const active = document.activeElement;
   if (active && main.contains(active) && active.matches("input, select, textarea")) return true;
-  if (main.querySelector(".panel:not([hidden]), .pick input:checked")) return true;
+  if (main.querySelector(".panel:not([hidden]), .pick input:checked, details[data-closes][open]")) return true;
   return String(getSelection() ?? "").length > 0;
+}
+
+/** What was unfolded stays so. */
+function summaries(main) {
+  return [...main.querySelectorAll("details > summary")];
 }
 
 export function startLive(enhance) {
@@ -50,7 +55,11 @@ export function startLive(enhance) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (busy(main)) return;
       const focused = document.activeElement?.getAttribute("href");
+      const unfolded = summaries(main).filter((summary) => summary.parentElement.open).map((summary) => summary.textContent);
       main.replaceChildren(...page.getElementById("content").childNodes);
+      for (const summary of summaries(main)) {
+        if (unfolded.includes(summary.textContent)) summary.parentElement.open = true;
+      }
       const count = page.querySelector(".pages");
       if (count) document.querySelector(".pages")?.replaceChildren(...count.childNodes);
       enhance(main);
