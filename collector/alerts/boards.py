@@ -94,7 +94,8 @@ def _known(windows: Windows, rule: Rule) -> Collection[int]:
         return [id for (id,) in windows.memory(rule.window_s)]
     if kind is ConditionKind.BURN_RATE:
         lengths = [burn.long_s for burn in rule.condition.burns if windows.now_s % step_s(burn.long_s) == 0]
-        return windows.functions(max(lengths), tags).keys() if lengths else ()
+        return windows.counted(max(lengths), tags).keys() if lengths else ()
     if kind in (ConditionKind.DURATION, ConditionKind.NEAR_TIMEOUT):
         return windows.histograms(rule.window_s, tags).keys()
-    return windows.functions(rule.window_s, tags).keys()
+    sums = windows.functions if kind is ConditionKind.COLD_STARTS else windows.counted
+    return sums(rule.window_s, tags).keys()

@@ -14,6 +14,7 @@ from collector.alerts.model import Scope, Subject, SubjectKind
 from collector.domain.facts import FAILURES, IssueKind
 from collector.domain.issue_states import Decision
 from collector.store import tables
+from collector.store.issue_tables import issue_states
 from collector.store.statements import select_among
 
 _WILD = re.compile(r"[*?\[]")
@@ -148,6 +149,13 @@ def read_issues(connection: Connection, ids: Collection[int], *, now_ms: int) ->
             id in muted,
         )
     return found
+
+
+def any_muted(connection: Connection, *, now_ms: int) -> bool:
+    """Whether any issue is muted."""
+    states = issue_states.c
+    muted = (states.status == int(Decision.MUTED)) & (states.until_ms.is_(None) | (states.until_ms > now_ms))
+    return connection.execute(select(states.issue_id).where(muted).limit(1)).first() is not None
 
 
 def _muted(connection: Connection, ids: Collection[int], now_ms: int) -> set[int]:

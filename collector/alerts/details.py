@@ -91,7 +91,7 @@ def details_of(
         asked = _Asked(connection, plan, record, _functions(catalog, plan, record), start_s, now_s)
         if record.last_s not in lately:
             lately[record.last_s] = Windows(connection, catalog, last_s=record.last_s, now_ms=now_ms)
-        sums = lately[record.last_s].functions(plan.rule.window_s, plan.rule.scope.execution_tags)
+        sums = lately[record.last_s].counted(plan.rule.window_s, plan.rule.scope.execution_tags)
         counted_by = _counting(plan)
         now = _count(lately[record.last_s], counted_by, record, catalog) if counted_by is not None else 0
         few = number < MOST_SAMPLES

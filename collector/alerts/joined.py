@@ -34,7 +34,8 @@ def _together(windows: Windows, rule: Rule, scope: Scope) -> Part | None:
     if rule.condition.month:
         return _added(windows, rule, scope)
     kind = rule.condition.kind
-    sums = windows.functions(rule.window_s, rule.scope.execution_tags, scope).get(TOGETHER, NOTHING)
+    sums_of = windows.functions if kind is ConditionKind.COLD_STARTS else windows.counted
+    sums = sums_of(rule.window_s, rule.scope.execution_tags, scope).get(TOGETHER, NOTHING)
     among = sums[INVOCATIONS]
     if kind in (ConditionKind.ERRORS, ConditionKind.ERROR_RATE):
         part = _failed(windows, rule, sums, rule.window_s, scope)
@@ -95,7 +96,7 @@ def _burn_rate(windows: Windows, rule: Rule, scope: Scope) -> Part | None:
         if windows.now_s % step_s(burn.long_s):
             continue
         shares = [
-            rate(*_failed(windows, rule, windows.functions(length, tags, scope).get(TOGETHER, NOTHING), length, scope))
+            rate(*_failed(windows, rule, windows.counted(length, tags, scope).get(TOGETHER, NOTHING), length, scope))
             for length in (burn.long_s, burn.short_s)
         ]
         part = burned(shares, budget, burn.rate)

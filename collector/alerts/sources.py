@@ -14,14 +14,19 @@ from collector.domain.facts import FAILED, Result
 from collector.domain.histogram import bucket_of
 from collector.store import tables
 from collector.store.queries.windows import MINUTE_S
+from collector.store.tag_tables import tag_stats
 
 NS = 1_000_000_000
 FUNCTIONS, DURATIONS = "functions", "durations"
+COUNTED = "counted"
 
 
 def source_of(name: str, tags: Tags, only: Sequence[int] | None, *, joined: bool = False) -> Source:
-    """FUNCTIONS: by function, the values of `collector.alerts.sums`; DURATIONS: by function and bucket, a count;
-    ISSUES: by issue, occurrences."""
+    """FUNCTIONS: by function, the values of `collector.alerts.sums`; COUNTED: these without cold starts and throttled
+    calls, of invocations with one tag's key; DURATIONS: by function and bucket, a count; ISSUES: by issue,
+    occurrences."""
+    if name == COUNTED:
+        return TagSums(tags, only=only, joined=joined)
     if tags:
         return _TAGGED[name](tags, only, joined)
     if name == FUNCTIONS:
@@ -29,6 +34,42 @@ def source_of(name: str, tags: Tags, only: Sequence[int] | None, *, joined: bool
     if name == DURATIONS:
         return Source(tables.function_durations, ("function_id", "bucket"), ("count",), only=only, joined=joined)
     return Source(tables.issue_stats, ("issue_id",), ("occurrences",), only=only)
+
+
+class TagSums(Source):
+    """Sums of the invocations that have one of several values of one tag: an invocation has each key once."""
+
+    def __init__(self, tags: Tags, *, only: Sequence[int] | None, joined: bool) -> None:
+        stats = tag_stats.c
+        ((key, values),) = _by_key(tags)
+        super().__init__(
+            tag_stats,
+            ("function_id",),
+            ("invocations", "errors", "cost_pd", "calls_cost_pd"),
+            only=only,
+            joined=joined,
+            where=[stats.key == key, stats.value.in_(values)],
+        )
+
+    def total(self, connection: Connection, start_s: int, end_s: int) -> list[Row]:
+        """Keys and sums."""
+        return [_widened(row) for row in super().total(connection, start_s, end_s)]
+
+    def minutes(self, connection: Connection, start_s: int, end_s: int) -> dict[int, list[Row]]:
+        """Each minute's keys and sums."""
+        found = {}
+        for minute, rows in super().minutes(connection, start_s, end_s).items():
+            sums: dict[Row, Values] = {}
+            for row in rows:  # one for each value of the tag
+                known = sums.get(row[:1])
+                sums[row[:1]] = row[1:] if known is None else add(known, row[1:])
+            found[minute] = [_widened((*key, *values)) for key, values in sums.items()]
+        return found
+
+
+def _widened(row: Row) -> Row:
+    key, invocations, errors, cost_pd, calls_cost_pd = row
+    return key, invocations, errors, 0, cost_pd, calls_cost_pd, 0
 
 
 class TaggedSource(Source):

@@ -45,7 +45,7 @@ def rate(count: float, among: int) -> Part | None:
 
 
 def _sums(windows: Windows, rule: Rule) -> Mapping[int, Values]:
-    return windows.functions(rule.window_s, rule.scope.execution_tags)
+    return windows.counted(rule.window_s, rule.scope.execution_tags)
 
 
 def _errors(windows: Windows, rule: Rule) -> Reader:
@@ -79,7 +79,7 @@ def _typed(windows: Windows, rule: Rule) -> Reader:
 
 
 def _cold_starts(windows: Windows, rule: Rule) -> Reader:
-    sums = _sums(windows, rule)
+    sums = windows.functions(rule.window_s, rule.scope.execution_tags)
 
     def read(id: int) -> Part | None:
         one = sums.get(id, NOTHING)
@@ -207,7 +207,7 @@ def _burn_rate(windows: Windows, rule: Rule) -> Reader:
     for burn in rule.condition.burns:
         if windows.now_s % step_s(burn.long_s) == 0:
             both = [
-                (windows.functions(length, tags), left_out(windows, length, tags, without_4xx=rule.ignore_4xx))
+                (windows.counted(length, tags), left_out(windows, length, tags, without_4xx=rule.ignore_4xx))
                 for length in (burn.long_s, burn.short_s)
             ]
             pairs.append((burn.rate, both))

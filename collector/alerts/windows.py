@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
 
-from collector.alerts.catalog import Catalog, IssueFacts, read_issues
+from collector.alerts.catalog import Catalog, IssueFacts, any_muted, read_issues
 from collector.alerts.kept import Joined, Kept, Key, Shelf, Shelves
 from collector.alerts.maxima import Largest, Maxima, Peaks
-from collector.alerts.sources import DURATIONS, FUNCTIONS, source_of
+from collector.alerts.sources import COUNTED, DURATIONS, FUNCTIONS, source_of
 from collector.alerts.sums import ISSUES, NOTHING, TOGETHER, Histograms, Row, Source, Sums, Tags, Values, add
 from collector.store import tables
 
@@ -64,6 +64,7 @@ class Windows:
         self._keep_s = keep_s
         self._joined = joined
         self._oldest: int | None = None
+        self._muted: bool | None = None
 
     def at(self, now_s: int) -> None:
         """Moves on."""
@@ -79,15 +80,24 @@ class Windows:
 
     def functions(self, window_s: int, tags: Tags = (), joined: frozenset[int] | None = None) -> Mapping[int, Values]:
         """By function: the values of `collector.alerts.sums`. With `joined` of all these functions as one."""
+        return self._functions(FUNCTIONS, window_s, tags, joined)
+
+    def _functions(self, name: str, window_s: int, tags: Tags, joined: frozenset[int] | None) -> Mapping[int, Values]:
         if joined is None or not self._of_round:
-            return self._move(Sums, FUNCTIONS, window_s, tags, joined).sums
-        key = ("joined sums", window_s, tags, joined)
+            return self._move(Sums, name, window_s, tags, joined).sums
+        key = ("joined sums", name, window_s, tags, joined)
         if key not in self.cache:
-            sums = self._move(Sums, FUNCTIONS, window_s, tags, None).sums
+            sums = self._move(Sums, name, window_s, tags, None).sums
             some = [sums[id] for id in joined if id in sums]
             self.cache[key] = {TOGETHER: tuple(map(sum, zip(NOTHING, *some, strict=True)))}
         found: Mapping[int, Values] = self.cache[key]
         return found
+
+    def counted(self, window_s: int, tags: Tags = (), joined: frozenset[int] | None = None) -> Mapping[int, Values]:
+        """The same without cold starts and throttled calls, which the sums of tags do not have."""
+        if len({key for key, _ in tags}) != 1:
+            return self.functions(window_s, tags, joined)
+        return self._functions(COUNTED, window_s, tags, joined)
 
     def histograms(self, window_s: int, tags: Tags = (), joined: frozenset[int] | None = None) -> Counts:
         """By function: its buckets with their counts. With `joined` likewise."""
@@ -114,6 +124,13 @@ class Windows:
         if unknown:
             self._issues.update(read_issues(self._connection, unknown, now_ms=self._now_ms))
         return self._issues
+
+    @property
+    def any_muted(self) -> bool:
+        """Whether somebody has muted any issue."""
+        if self._muted is None:
+            self._muted = any_muted(self._connection, now_ms=self._now_ms)
+        return self._muted
 
     def memory(self, window_s: int) -> Mapping[Row, int]:
         """By (function,): the most that one used, in MB."""
