@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Table, insert, select, text
+from sqlalchemy import Engine, Table, func, insert, select, text
 
 from collector.domain.facts import LogPiece, PieceKind, Refusal, Report, ReportKind, ReportStatus, Tag
 from collector.store import tables
@@ -246,6 +246,21 @@ def test_alerts_that_are_over_go_with_the_hours(database: Engine) -> None:
         assert [1, 3] == sorted(connection.scalars(select(alerts.c.id)))
         assert [1, 3] == sorted(connection.scalars(select(events.c.alert_id)))
         assert {None, NOW_NS // 1_000_000} == set(connection.scalars(select(deliveries.c.ended_ms)))
+
+
+def test_ages_go_with_the_sums_of_their_minutes_and_hours(database: Engine) -> None:
+    ages = tables.age_stats
+    with database.begin() as connection:
+        for resolution in (60, 3_600):
+            for days in (1, 40, 60):
+                start_s = NOW_NS // 10**9 // 3_600 * 3_600 - days * 86_400
+                connection.execute(insert(ages), any_row(ages) | {"resolution": resolution, "start_s": start_s})
+
+    prune(database, Periods(exports=10, rows=20, minutes=30, hours=50))
+
+    with database.begin() as connection:
+        kept = select(ages.c.resolution, func.count()).group_by(ages.c.resolution)
+        assert {60: 1, 3_600: 2} == dict(connection.execute(kept).all())
 
 
 def test_every_table_that_grows_is_pruned(sqlite_database: Engine) -> None:
