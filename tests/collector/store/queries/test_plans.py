@@ -10,10 +10,17 @@ from sqlalchemy import Connection, Engine, event
 
 from collector.domain.ids import hash63
 from collector.store.engine import open_engine
+from collector.store.queries.cost_marks import (
+    marks_of_functions,
+    marks_of_issues,
+    marks_of_tag_values,
+    marks_of_transactions,
+)
 from collector.store.queries.function import get_function, list_invocations
 from collector.store.queries.functions import list_functions
 from collector.store.queries.transaction import get_transaction
 from collector.store.queries.transactions import Outcome, list_transactions
+from collector.store.queries.windows import first_minute
 from tests.collector.store.queries.world import DAY, World, trace
 from tests.databases import create_sqlite
 
@@ -73,6 +80,11 @@ def _scanned(plans: list[list[str]]) -> set[str]:
         lambda page: list_invocations(page, THUMB, DAY, issue_id=KEY_ERROR),
         lambda page: get_function(page, THUMB, DAY),
         lambda page: list_functions(page, DAY),
+        lambda page: marks_of_functions(page, [THUMB], DAY),
+        lambda page: marks_of_issues(page, [KEY_ERROR], DAY),
+        lambda page: marks_of_transactions(page, [trace(1)]),
+        lambda page: marks_of_tag_values(page, "customer", ["acme"], DAY, function_id=THUMB),
+        first_minute,
     ],
     ids=[
         "transactions",
@@ -84,6 +96,11 @@ def _scanned(plans: list[list[str]]) -> set[str]:
         "invocations of an issue",
         "function",
         "functions",
+        "marks of functions",
+        "marks of issues",
+        "marks of transactions",
+        "marks of tags",
+        "first minute",
     ],
 )
 def test_no_large_table_is_scanned(sqlite: Engine, query: Callable[[Connection], object]) -> None:
