@@ -70,7 +70,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_what_leads_nowhere_is_found(tmp_path: Path) -> None:
     """The reader of links itself: kinds of links, code, headings that repeat, and anchors with marks in them."""
-    text = "[a](b.md) ![c](<d e.png>) [f](g.md#h \"title\") `[no](no.md)`\n```\n[no](no.md)\n```\n[i]: j.md\n"
+    text = '[a](b.md) ![c](<d e.png>) [f](g.md#h "title") `[no](no.md)`\n```\n[no](no.md)\n```\n[i]: j.md\n'
     assert list(links(text + '<img src="k.png">')) == ["b.md", "g.md#h", "k.png", "j.md"]
     assert anchors("# A `b` & c!\n## Same\n## Same\n```\n# no\n```\n") == {"a-b--c", "same", "same-1"}
     document = ROOT / "README.md"

@@ -178,8 +178,8 @@ def test_the_list_tells_every_state(pages: FlaskClient, function_address: str) -
         assert text in page, text
     assert "Invocations 10 4 failed" in page
     listed = answer.partition('id="invocations"')[2]
-    # Five have calls that never returned: at least what they cost is known. Of the others two are not reported, and four
-    # are, but have calls, which are priced by their sizes.
+    # Five have calls that never returned: at least what they cost is known. Of the others two are not reported, and
+    # four are, but have calls, which are priced by their sizes.
     assert (listed.count('class="guess"'), listed.count('class="guess least"')) == (6, 5)
 
 
