@@ -30,7 +30,14 @@ from pathlib import Path
 from benchmarks.exports import exports, without_payloads
 from benchmarks.ingestion.filling import fill
 from benchmarks.ingestion.load import write_requests
-from benchmarks.ingestion.servers import ClewServer, PhoenixServer, Server, cpu_seconds, resident_mib
+from benchmarks.ingestion.servers import (
+    ClewServer,
+    PhoenixServer,
+    Server,
+    cpu_seconds,
+    keep_to_one_core,
+    resident_mib,
+)
 from benchmarks.ingestion.steps import SPANS_PER_EXPORT, report_steps
 from benchmarks.machine import describe_machine
 from tests.databases import PostgresServer
@@ -148,8 +155,10 @@ def measure(server: Server, load: Load, *, before: int, connections: int) -> Mea
     )
 
 
-def run_once(server: Server, load: Load, warm_up: Load, connections: int) -> Measured:
+def run_once(server: Server, load: Load, warm_up: Load, connections: int, *, one_core: bool) -> Measured:
     with server:
+        if one_core:
+            keep_to_one_core(server.pid)
         send(server, warm_up, connections)
         server.settle(warm_up.spans)
         return measure(server, load, before=warm_up.spans, connections=connections)
@@ -158,6 +167,8 @@ def run_once(server: Server, load: Load, warm_up: Load, connections: int) -> Mea
 def grow(server: ClewServer, loads: Loads, options: argparse.Namespace) -> Iterator[Measured]:
     """The same load into a database that is empty, and into one that holds `--stored` spans."""
     with server:
+        if options.one_core:
+            keep_to_one_core(server.pid)
         empty = loads.make(options.exports, seed=2)
         yield measure(server, empty, before=0, connections=options.connections)
         copies = max(1, options.stored // empty.spans - 1)
@@ -166,6 +177,8 @@ def grow(server: ClewServer, loads: Loads, options: argparse.Namespace) -> Itera
         held = server.stored_spans()
         print(f"filled with {held:,} spans in {time.monotonic() - begin:.0f} s", flush=True)
         server.start()
+        if options.one_core:
+            keep_to_one_core(server.pid)
         warm_up = loads.make(WARM_UP, seed=3)
         send(server, warm_up, options.connections)
         server.settle(held + warm_up.spans)
@@ -198,6 +211,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16, help="kept alive, one request under way on each")
     parser.add_argument("--merge", type=int, nargs="+", default=[1, EXPORTS_PER_BATCH], help="exports in one request")
     parser.add_argument("--runs", type=int, default=3, help="of each, in turn with the others")
+    parser.add_argument("--one-core", action="store_true", help="the server runs on one core, all others on the rest")
     parser.add_argument("--bare", action="store_true", help="without payloads")
     parser.add_argument("--peer", choices=("phoenix",))
     parser.add_argument("--stored", type=int, default=0, help="spans in the database before the load")
@@ -253,7 +267,9 @@ def _compare(
     all_loads = [loads.make(options.exports, merge=merge) for merge in options.merge]
     for _ in range(options.runs):
         for load in all_loads:
-            found.extend(run_once(new(), load, warm_up, options.connections) for new in servers)
+            found.extend(
+                run_once(new(), load, warm_up, options.connections, one_core=options.one_core) for new in servers
+            )
     return found
 
 

@@ -33,6 +33,14 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
+def keep_to_one_core(pid: int) -> None:
+    """So `exports/s` is of one core. With more, threads that run at the same time fight for Python's lock."""
+    for process in (pid, *children(pid)):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {0})
+    os.sched_setaffinity(0, range(1, os.cpu_count() or 1) or {0})
+
+
 def children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found]
