@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from collector.alerts.conditions import KINDS, completed
 from collector.alerts.directory import Directory
@@ -25,6 +25,7 @@ from collector.alerts.model import (
 )
 from collector.alerts.pages import list_mutes, read_rule
 from collector.domain.facts import Result
+from collector.store.alert_tables import alert_rules
 from tests.collector.alerts.world import DAY_S, World, rule
 from tests.webapp.alerting import MARK, alerts_of, fields_of, fired, stored_rules
 from tests.webapp.forms import send_form
@@ -193,6 +194,19 @@ def test_two_rules_of_one_name(client: FlaskClient, engine: Engine) -> None:
         sent = fields_of(None, ConditionKind.ERRORS) | {"name": name}
         assert send_form(client, "/alerts/new-rule", action="save", **sent).status_code == 303
     assert set(stored_rules(engine)) == {"checkout-fails", "checkout-fails-2", "rule", "rule-2"}
+
+
+def test_a_rule_that_cannot_be_read(client: FlaskClient, engine: Engine, world: World) -> None:
+    """It is shown with the reason, beside the others, and can be deleted; its open alerts resolve."""
+    fired(world, scope=Scope(("check*",)), minimum=1)
+    with engine.begin() as connection:
+        connection.execute(update(alert_rules).values(definition='{"condition": "of a later version"}'))
+    page = read_words(client.get("/alerts/rules").text)
+    assert "cannot be read, and looks at nothing" in page
+    assert client.get("/alerts/rules/rule").status_code == 404
+    assert send_form(client, "/alerts/rules/rule/delete").status_code == 303
+    assert "cannot be read" not in client.get("/alerts/rules").text
+    assert [alert.state for alert in alerts_of(engine)] == ["resolved"]
 
 
 def test_switching_and_deleting_a_rule(client: FlaskClient, engine: Engine, world: World) -> None:

@@ -15,6 +15,7 @@ from collector.alerts.conditions import KINDS
 from collector.alerts.model import ConditionKind, Fired, Grouping, Metric, Preview, Rule, Severity
 from collector.alerts.pages import (
     StoredRule,
+    broken_rules,
     describe,
     find_rule,
     functions_within,
@@ -45,10 +46,12 @@ DRAFT = "draft"  # the id of a rule that has none yet
 def index() -> str:
     with connect() as connection:
         rows = list_rules(connection)
+        broken = broken_rules(connection)
         channels = list_channels(connection)
     return render_template(
         "rules/index.html",
         rows=rows,
+        broken=broken,
         channels=channels,
         defaults=[channel.name for channel in channels if channel.is_default and channel.enabled],
         describe_condition=describe_condition,
@@ -120,9 +123,10 @@ def switch(rule_id: str) -> Response:
 
 @blueprint.post("/alerts/rules/<rule_id>/delete")
 def delete(rule_id: str) -> Response:
-    """Its alerts resolve. :raise 404: no such rule."""
+    """Its alerts resolve. One that cannot be read goes as well. :raise 404: no such rule."""
     with begin() as connection:
-        _stored(connection, rule_id)
+        if all(rule.id != rule_id for rule in broken_rules(connection)):
+            _stored(connection, rule_id)
         actions.remove_rules(connection, [rule_id], now_ms=g.now_ms)
     return redirect(url_for("rules.index"), 303)
 
