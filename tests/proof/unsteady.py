@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import random
 import socket
 import ssl
@@ -76,7 +77,7 @@ class UnsteadyCollector(Sink):
                 super().setup()
                 collector._open.add(self.connection)
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server = self._bind(Handler)
         if self.tls is not None:
             self.server.socket = self.tls.wrap_socket(
                 self.server.socket, server_side=True, do_handshake_on_connect=False
@@ -88,6 +89,17 @@ class UnsteadyCollector(Sink):
             threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     _serves = True
+
+    def _bind(self, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+        """A process that another thread is just starting may hold for a moment the socket that was closed here."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def _leave(self) -> None:
         """Nobody listens, and what was connected is not any more."""

@@ -157,6 +157,14 @@ class Sink:
     def lines(self) -> list[str]:
         return [record.body.string_value for record in self.records()]
 
+    def wait_for_lines(self, count: int, seconds: float = 20) -> list[str]:
+        """The lines once there are `count`; fails the test if they do not come."""
+        end = time.monotonic() + seconds
+        while len(self.lines()) < count:
+            assert time.monotonic() < end, f"{len(self.lines())} of {count} lines came"
+            time.sleep(0.01)
+        return self.lines()
+
     def wait_for_spans(self, count: int, seconds: float = 20) -> list[Span]:
         """The spans once there are `count`; fails the test if they do not come."""
         end = time.monotonic() + seconds

@@ -41,7 +41,7 @@ def function(folder: Path, sink: Sink, code: str) -> Lambda:
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
         "CLEW_EXPORT_TIMEOUT": "5000",
     }
-    return Lambda(folder, TOP + code, environ)
+    return Lambda(folder, TOP + code, environ, timeout=60.0)  # a busy machine imports aiobotocore for seconds
 
 
 def tree(sink: Sink) -> list[tuple[str, str]]:
