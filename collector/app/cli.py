@@ -19,6 +19,8 @@ from collector.app.logs import log_to_stderr
 from collector.app.price_commands import prices
 from collector.app.token_commands import tokens
 
+LOOK_EVERY_S = 1.0  # whether a signal has come
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
@@ -60,7 +62,9 @@ def up(host: str | None, port: str | None, database_url: str | None) -> None:
             click.echo(f"Clew {_version()} listens on {process.url}{grpc} and stores in {process.database}")
             if process.first_token is not None:
                 click.echo(f"Sign in with this dashboard token, which is shown this once: {process.first_token}")
-            stopped.wait()
+            # Not for ever: a signal that comes between Python's last look and the wait itself wakes nobody.
+            while not stopped.wait(LOOK_EVERY_S):
+                pass
     if not process.drained:
         logging.getLogger(__name__).warning("Requests that had begun were cut off after %g s.", settings.stop_timeout_s)
     # All is stored and closed. Threads of granian's may still be there, one of them in a request that a client never

@@ -42,7 +42,7 @@ def _warnings_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(name="trace")
-def _trace(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[..., Any]]:
+def _trace(sink: Sink, monkeypatch: pytest.MonkeyPatch, nothing_outside: None) -> Callable[..., Callable[..., Any]]:
     """`trace(handler, VARIABLE="value")`: the handler, traced as in Lambda into the sink by a tracer of its own."""
 
     def trace(handler: Any, **environ: str) -> Any:
