@@ -218,21 +218,23 @@ def measure_trouble(variants: list[str], ports: dict[str, int], directory: Path,
 
 
 def measure_responses(runs: int, ports: dict[str, int], directory: Path, figures: Figures) -> None:
-    """When the response leaves, decorated and with the layer, collectors near and 20 ms away."""
+    """When the response leaves, decorated and with the layer, collectors near and 20 ms away, frozen between
+    invocations; and the near one also for invocations that follow each other at once."""
     functions = responses.prepare(directory)
     for _ in range(runs):
-        for sink in ("sink", "slow"):
+        for scenario, freeze in (("sink", True), ("slow", True), ("sink, not frozen", False)):
+            sink = scenario.partition(",")[0]
             found = {
-                variant: responses.measure(functions[variant], ports[sink])
+                variant: responses.measure(functions[variant], ports[sink], freeze=freeze)
                 for variant in random.sample(responses.VARIANTS, len(responses.VARIANTS))
             }
             init, response, whole = found[responses.VARIANTS[0]]
             for variant in responses.VARIANTS[1:]:
                 name = f"clew, {variant}"
-                if sink == "sink":
+                if scenario == "sink":
                     figures.add("INIT as Lambda sees it, ms", name, found[variant][0] - init)
-                figures.add(f"{sink}: until the response, µs", name, (found[variant][1] - response) * 1000)
-                figures.add(f"{sink}: until the end, µs", name, (found[variant][2] - whole) * 1000)
+                figures.add(f"{scenario}: until the response, µs", name, (found[variant][1] - response) * 1000)
+                figures.add(f"{scenario}: until the end, µs", name, (found[variant][2] - whole) * 1000)
 
 
 def show(figures: Figures, variants: list[str]) -> None:

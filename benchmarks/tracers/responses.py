@@ -1,4 +1,5 @@
-"""When the response of a function leaves, on the local Lambda: AWS's own runtime client, frozen between invocations."""
+"""When the response of a function leaves, on the local Lambda: AWS's own runtime client, frozen between invocations or
+not."""
 
 from __future__ import annotations
 
@@ -43,11 +44,11 @@ def prepare(directory: Path) -> dict[str, LocalFunction]:
     return functions
 
 
-def measure(function: LocalFunction, sink: int) -> tuple[float, float, float]:
+def measure(function: LocalFunction, sink: int, *, freeze: bool) -> tuple[float, float, float]:
     """INIT and then the fastest tenth until the response and until the end, in milliseconds."""
     address = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink}"}
     function = replace(function, environment={**function.environment, **address})
-    with LocalLambda(freeze=True) as aws:
+    with LocalLambda(freeze=freeze) as aws:
         outcomes = [aws.invoke(function, {}) for _ in range(_INVOCATIONS + _WARM_UP)]
     failed = [one for one in outcomes if one.error is not None]
     if failed:
