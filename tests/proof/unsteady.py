@@ -21,7 +21,7 @@ SLOW = "slow"  # as far as 20 ms away, and else well
 RETRY_AFTER = 11
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that the system gives to nobody by itself: who asks for any is given one of the others, also while nobody
     listens on this.
     """
@@ -42,7 +42,7 @@ class UnsteadyCollector(Sink):
         # Holds the port while nobody listens: another process would get it otherwise.
         self._reserve = socket.socket()
         self._reserve.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserve.bind(("127.0.0.1", _free_port()))
+        self._reserve.bind(("127.0.0.1", free_port()))
         self.refused: list[Received] = []
         self._open: set[socket.socket] = set()
         self._trouble: str | None = None

@@ -19,6 +19,7 @@ from tests.collector.app.clew import Clew
 from tests.collector.app.load import load
 from tests.collector.store.test_retention import any_row
 from tests.databases import create_sqlite
+from tests.proof.unsteady import free_port
 
 
 def samples(process: Clew) -> dict[str, float]:
@@ -104,14 +105,13 @@ def test_by_otlp(tmp_path: Path) -> None:
 
 def test_never_to_itself(tmp_path: Path) -> None:
     """A variable that names the collector itself, or that is meant for what runs beside it, sends nothing."""
-    with Clew(tmp_path / "first.db") as first:
-        port = first.port
+    port = free_port()
     own: dict[str, str] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"http://localhost:{port}/v1/metrics"}
     meant_for_others: dict[str, str] = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
     for settings, warned in ((own, True), (meant_for_others, False)):
         path = tmp_path / f"{warned}.db"
         create_sqlite(path)
-        with Clew(path, CLEW_PORT=port, OTEL_METRIC_EXPORT_INTERVAL=100, **settings) as process:
+        with Clew(path, CLEW_PORT=port, CLEW_GRPC="false", OTEL_METRIC_EXPORT_INTERVAL=100, **settings) as process:
             time.sleep(0.5)
             assert not [name for name in samples(process) if 'signal="metrics"' in name]
             process.signal(signal.SIGTERM)
