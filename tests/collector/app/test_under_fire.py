@@ -23,6 +23,7 @@ import pytest
 from tests.collector.app.clew import Clew
 from tests.collector.app.load import assert_each_is_stored_once, load
 from tests.databases import PostgresServer, create_sqlite
+from tests.proof.unsteady import free_port
 
 MIB = 1024 * 1024
 
@@ -37,15 +38,15 @@ def wait_for_health(process: Clew, status: str) -> None:
 def test_killed_again_and_again(database_url: str) -> None:
     """kill -9 at moments of chance, on each database, under load; the next process takes over where it was."""
     chance = random.Random(20261121)
-    process = Clew(database_url)
-    port = process.port
+    port = free_port()
+    process = Clew(database_url, CLEW_PORT=port, CLEW_GRPC="false")
     with load(port) as clients:
         for _ in range(5):
             clients.wait(chance.randrange(1, 150))
             time.sleep(chance.random() / 20)
             process.kill()
             process.__exit__()
-            process = Clew(database_url, CLEW_PORT=port)
+            process = Clew(database_url, CLEW_PORT=port, CLEW_GRPC="false")
         clients.wait(50)
     process.__exit__()
 
@@ -55,15 +56,15 @@ def test_killed_again_and_again(database_url: str) -> None:
 
 def test_stopped_in_order_under_load(database_url: str) -> None:
     """SIGTERM drains: no client meets a broken answer twice, the exit code is 0, and the next process goes on."""
-    process = Clew(database_url)
-    port = process.port
+    port = free_port()
+    process = Clew(database_url, CLEW_PORT=port, CLEW_GRPC="false")
     with load(port) as clients:
         for _ in range(2):
             clients.wait(100)
             process.signal(15)
             assert (0, "", "") == process.wait()
             process.__exit__()
-            process = Clew(database_url, CLEW_PORT=port)
+            process = Clew(database_url, CLEW_PORT=port, CLEW_GRPC="false")
         clients.wait(50)
     process.__exit__()
 
