@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Subquery, func, select
@@ -79,16 +80,23 @@ def _count(sums: Windows, plan: Plan, record: Record, catalog: Catalog) -> int:
 
 
 def details_of(
-    connection: Connection, catalog: Catalog, pairs: Sequence[tuple[Plan, Record]], *, now_s: int, now_ms: int
+    connection: Connection,
+    catalog: Catalog,
+    pairs: Sequence[tuple[Plan, Record]],
+    *,
+    now_s: int,
+    now_ms: int,
+    without: Mapping[int, Collection[int]] = MappingProxyType({}),
 ) -> dict[int, Details]:
-    """By alert."""
+    """By alert. `without`: by alert the issues that are told of elsewhere; another one is shown if there is any."""
     found: dict[int, Details] = {}
     counted = count_since(connection, catalog, pairs, now_s=now_s, now_ms=now_ms)
     issues: dict[int, IssueText] = {}
     lately: dict[int, Windows] = {}  # by the moment that the value is of
     for number, (plan, record) in enumerate(pairs):
         start_s = max(record.since_s - plan.rule.window_s, now_s - LOOKED_BACK_S)
-        asked = _Asked(connection, plan, record, _functions(catalog, plan, record), start_s, now_s)
+        ids = _functions(catalog, plan, record)
+        asked = _Asked(connection, plan, record, ids, start_s, now_s, without.get(record.id, ()))
         if record.last_s not in lately:
             lately[record.last_s] = Windows(connection, catalog, last_s=record.last_s, now_ms=now_ms)
         sums = lately[record.last_s].counted(plan.rule.window_s, plan.rule.scope.execution_tags)
@@ -143,6 +151,7 @@ class _Asked:
     ids: Collection[int]
     start_s: int
     now_s: int
+    without: Collection[int]  # issues
 
     @property
     def kind(self) -> ConditionKind:
@@ -200,11 +209,12 @@ def _issue(asked: _Asked, known: dict[int, IssueText]) -> IssueText | None:
 def _most_frequent(asked: _Asked) -> int | None:
     issues = tables.issues.c
     sums = _issue_sums(asked.start_s, asked.now_s)
+    elsewhere = [issues.id.in_(sorted(asked.without))] if asked.without else []  # these last
     statement = (
         select(issues.id)
         .join(sums, sums.c.issue_id == issues.id)
         .where(issues.kind.in_(sorted(FAILURES)), sums.c.occurrences > 0)
-        .order_by(sums.c.occurrences.desc(), issues.last_seen_ms.desc(), issues.id)
+        .order_by(*elsewhere, sums.c.occurrences.desc(), issues.last_seen_ms.desc(), issues.id)
         .limit(1)
     )
     if asked.named:

@@ -16,7 +16,7 @@ from collector.alerts.lifecycle import Record, is_due, merge, settle
 from collector.alerts.model import EVERY_EVENT, AlertState, Notice, NoticeKind, Rule, Subject, SubjectKind
 from collector.alerts.mutes import Mutes
 from collector.alerts.notices import notice_of
-from collector.alerts.precedence import Precedence, coming
+from collector.alerts.precedence import Precedence, coming, explained
 from collector.alerts.records import Event, add_events, load, save
 from collector.domain.issue_states import Decision
 from collector.store.statements import select_among
@@ -24,6 +24,7 @@ from collector.store.statements import select_among
 Tell = Callable[..., None]
 # Who resolved an alert, where it was no person and not its own condition.
 BY_ISSUE, BY_RULE = "issue", "rule"
+NOT_ALONE = "Beside failures of the issue that you were just told of."
 
 
 @dataclass(slots=True)
@@ -46,6 +47,8 @@ class Settlement:
     resolved: set[int] = field(default_factory=set)  # ids of the alerts that this round ends
     opened: Counter[str] = field(default_factory=Counter)  # how many alerts, by severity
     ended: Counter[str] = field(default_factory=Counter)
+    # By alert about failures the issues that are told of elsewhere: its message is about the others.
+    told_elsewhere: dict[int, frozenset[int]] = field(default_factory=dict)
 
     def write(self, connection: Connection, tell: Tell) -> None:
         """All of it, once."""
@@ -150,20 +153,26 @@ class Settlement:
     def _without_doubles(
         self, connection: Connection, records: Sequence[Record], due: list[tuple[NoticeKind, Record, str]]
     ) -> list[tuple[NoticeKind, Record, str]]:
-        """Without the alerts that another one tells of as well; they wait."""
+        """Without the alerts that others tell of as well, which wait. One that others tell of only in part says so."""
         precedence = Precedence(self.plans, records)
-        candidates = {record.id for _, record, _ in due if record.told_ms is None and precedence.waits(record)}
+        candidates = {
+            record.id: record for _, record, _ in due if record.told_ms is None and precedence.may_wait(record)
+        }
         if not candidates or not precedence.watches():
             return due
-        told = {record.id for kind, record, _ in due if kind is NoticeKind.OPENED}
-        soon = coming(connection)
-        held = {
-            record.id
-            for _, record, _ in due
-            if record.id in candidates
-            and (record.function_id in soon or precedence.told_by(record, told, now_ms=self.now_ms))
-        }
-        return [one for one in due if one[1].id not in held]
+        told, soon = {record.id for kind, record, _ in due if kind is NoticeKind.OPENED}, coming(connection)
+        waiting = [
+            one
+            for record in candidates.values()
+            if (one := precedence.waiting(record, told, soon, self.hits.get(record.rule_id, ()), now_ms=self.now_ms))
+        ]
+        held = explained(connection, self.catalog, waiting, now_ms=self.now_ms)
+        self.told_elsewhere = {one.record.id: one.issues for one in waiting if one.record.id not in held}
+        return [
+            (kind, record, NOT_ALONE if record.id in self.told_elsewhere and kind is NoticeKind.OPENED else note)
+            for kind, record, note in due
+            if record.id not in held
+        ]
 
     def _count(self, connection: Connection, records: Sequence[Record]) -> None:
         """Of the rules that tell of every event: how many there are by now."""
@@ -194,7 +203,14 @@ class Settlement:
         pairs = {
             record.id: (plan, record) for _, record, _ in due if (plan := self.plans.get(record.rule_id)) is not None
         }
-        details = details_of(connection, self.catalog, list(pairs.values()), now_s=self.now_s, now_ms=self.now_ms)
+        details = details_of(
+            connection,
+            self.catalog,
+            list(pairs.values()),
+            now_s=self.now_s,
+            now_ms=self.now_ms,
+            without=self.told_elsewhere,
+        )
         for kind, record, note in due:
             plan = self.plans.get(record.rule_id)
             rule = plan.rule if plan is not None else self.stopped.get(record.rule_id)
