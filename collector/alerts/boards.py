@@ -43,7 +43,7 @@ class IssueBoard(NamedTuple):
 
 
 def board(windows: Windows, rule: Rule, key: Hashable | None = None) -> Board:
-    """The rule's value for each function that has one. `key` stands for the rule's shape; here and below."""
+    """The rule's value for each function that has one. `key` stands for the rule's shape."""
     name = ("board", key if key is not None else shape(rule))
     found: Board | None = windows.cache.get(name)
     if found is None:
@@ -53,12 +53,12 @@ def board(windows: Windows, rule: Rule, key: Hashable | None = None) -> Board:
     return found
 
 
-def issue_board(windows: Windows, rule: Rule, key: Hashable | None = None) -> IssueBoard:
+def issue_board(windows: Windows, rule: Rule) -> IssueBoard:
     """Muted issues are left out, and where the rule says so those of 4xx."""
-    name = ("issues", key if key is not None else shape(rule))
+    types = rule.condition.types
+    name = ("issues", types, rule.window_s, rule.scope.execution_tags, rule.ignore_4xx)
     found: IssueBoard | None = windows.cache.get(name)
     if found is None:
-        types = rule.condition.types
         counts = windows.issues(rule.window_s, rule.scope.execution_tags)
         facts = windows.issue_facts(counts)
         values: dict[int, Part] = {}

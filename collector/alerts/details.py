@@ -20,7 +20,7 @@ from collector.alerts.joined import together
 from collector.alerts.lifecycle import Record
 from collector.alerts.model import Condition, ConditionKind, Grouping, IssueText, Sample
 from collector.alerts.sources import NS
-from collector.alerts.sums import ERRORS, INVOCATIONS, NOTHING, Values, cost_pd
+from collector.alerts.sums import ERRORS, INVOCATIONS, NOTHING, Values
 from collector.alerts.values import DOLLAR_PD, reading
 from collector.alerts.windows import Windows
 from collector.domain.facts import FAILED, FAILURES, IssueKind
@@ -292,8 +292,7 @@ def _cost(asked: _Asked) -> int | None:
     if asked.kind is ConditionKind.FORECAST:
         sums = Windows(asked.connection, Catalog(), last_s=asked.now_s, now_ms=asked.now_s * 1000)
         sums.at(asked.now_s)
-        spent = sums.since(month_start(asked.now_s))
-        return sum(cost_pd(values) for id, values in spent.items() if id in asked.ids)
+        return sum(cost for id, cost in sums.spent(month_start(asked.now_s)).items() if id in asked.ids)
     if asked.record.issue_id is None and asked.kind not in _OF_FAILURES:
         return None
     issues = tables.issues.c

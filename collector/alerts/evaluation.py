@@ -166,7 +166,7 @@ def _hits(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]
 
 def _issue_hits(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]:
     """Of the issues of these functions."""
-    counts = issue_board(sums, plan.rule, plan.key)
+    counts = issue_board(sums, plan.rule)
     opens = plan.rule.condition.kind is ConditionKind.ISSUE  # the others open by what happens to issues
     if len(scope) <= FEW:
         ids: Iterable[int] = [id for function_id in scope for id in counts.by_function.get(function_id, ())]

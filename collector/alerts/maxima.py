@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select
 
-from collector.alerts.sums import Minutes, Row, by_start, fetch, of_functions
+from collector.alerts.sums import BY_FUNCTION, Minutes, Row, by_start, each_function, fetch, of_functions
 from collector.store.queries.common import TimeRange
 from collector.store.queries.windows import MINUTE_S, rollup, slices
 
@@ -21,6 +21,7 @@ class Maxima:
         self._keys = keys
         self._value = value
         self._where = [] if only is None else [of_functions(table, only)]
+        self._every = only is None and table in BY_FUNCTION
 
     def of(self, only: Sequence[int]) -> Maxima:
         """The same of these functions."""
@@ -31,7 +32,9 @@ class Maxima:
         if start_s >= end_s:
             return []
         columns = [self._table.c[name] for name in (*self._keys, self._value)]
-        rows = rollup(self._table, slices(TimeRange(start_s * 1000, end_s * 1000)), columns, *self._where)
+        rows = rollup(
+            self._table, slices(TimeRange(start_s * 1000, end_s * 1000)), columns, *self._conditions(connection)
+        )
         keys = [rows.c[name] for name in self._keys]
         return fetch(connection, select(*keys, func.max(rows.c[self._value])).group_by(*keys))
 
@@ -39,10 +42,16 @@ class Maxima:
         """The same rows as `largest`, and with each when it was last: the start of an hour or a minute."""
         if start_s >= end_s:
             return []
-        columns = [self._table.c[name] for name in (*self._keys, self._value, "start_s")]
-        rows = rollup(self._table, slices(TimeRange(start_s * 1000, end_s * 1000)), columns, *self._where)
+        names = (*self._keys, self._value)
+        columns = [self._table.c[name] for name in (*names, "start_s")]
+        rows = rollup(
+            self._table, slices(TimeRange(start_s * 1000, end_s * 1000)), columns, *self._conditions(connection)
+        )
+        # Of each value the last: what a function uses is hardly ever different from one minute to the next.
+        values = [rows.c[name] for name in names]
+        statement = select(*values, func.max(rows.c.start_s)).group_by(*values)
         found: dict[Row, Row] = {}
-        for row in fetch(connection, select(rows)):
+        for row in fetch(connection, statement):
             known = found.get(row[:-2])
             if known is None or row[-2:] > known[-2:]:
                 found[row[:-2]] = row
@@ -59,9 +68,12 @@ class Maxima:
         stats = self._table.c
         columns = (stats.start_s, *(stats[name] for name in self._keys), stats[self._value])
         statement = select(*columns).where(
-            stats.resolution == MINUTE_S, stats.start_s >= start_s, stats.start_s < end_s, *self._where
+            stats.resolution == MINUTE_S, stats.start_s >= start_s, stats.start_s < end_s, *self._conditions(connection)
         )
         return by_start(fetch(connection, statement))
+
+    def _conditions(self, connection: Connection) -> list[ColumnElement[bool]]:
+        return [*self._where, *each_function(connection, self._table)] if self._every else self._where
 
 
 class Largest:

@@ -19,12 +19,13 @@ from collector.store.tag_tables import tag_stats
 NS = 1_000_000_000
 FUNCTIONS, DURATIONS = "functions", "durations"
 COUNTED = "counted"
+COSTS = "costs"
 
 
 def source_of(name: str, tags: Tags, only: Sequence[int] | None, *, joined: bool = False) -> Source:
     """FUNCTIONS: by function, the values of `collector.alerts.sums`; COUNTED: these without cold starts and throttled
     calls, of invocations with one tag's key; DURATIONS: by function and bucket, a count; ISSUES: by issue,
-    occurrences."""
+    occurrences; COSTS: by function, those of its invocations and of its calls."""
     if name == COUNTED:
         return TagSums(tags, only=only, joined=joined)
     if tags:
@@ -33,6 +34,8 @@ def source_of(name: str, tags: Tags, only: Sequence[int] | None, *, joined: bool
         return Source(tables.function_stats, ("function_id",), VALUES, only=only, joined=joined)
     if name == DURATIONS:
         return Source(tables.function_durations, ("function_id", "bucket"), ("count",), only=only, joined=joined)
+    if name == COSTS:
+        return Source(tables.function_stats, ("function_id",), ("cost_pd", "calls_cost_pd"), only=only, joined=joined)
     return Source(tables.issue_stats, ("issue_id",), ("occurrences",), only=only)
 
 

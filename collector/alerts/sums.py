@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, literal, select
 
 from collector.store import tables
 from collector.store.queries.common import TimeRange
-from collector.store.queries.windows import MINUTE_S, rollup, slices, total
+from collector.store.queries.windows import HOUR_S, MINUTE_S, Slice, rollup, slices, total
 
 Tags = tuple[tuple[str, str], ...]
 Values = tuple[int, ...]
@@ -56,6 +56,7 @@ class Source:
         self._values = [table.c[name] for name in values]
         self._joined = joined
         self._where = list(where)
+        self._every = only is None and table in BY_FUNCTION
         if only is not None:
             self._where.append(of_functions(table, only))
 
@@ -64,7 +65,7 @@ class Source:
         if start_s >= end_s:
             return []
         window = slices(TimeRange(start_s * 1000, end_s * 1000))
-        rows = rollup(self._table, window, [*self._keys, *self._values], *self._where)
+        rows = rollup(self._table, window, [*self._keys, *self._values], *self._conditions(connection))
         keys = [rows.c[column.name] for column in self._keys]
         sums = [total(rows.c[column.name]) for column in self._values]
         return fetch(connection, select(*self._first, *keys, *sums).group_by(*keys))
@@ -74,13 +75,27 @@ class Source:
         if start_s >= end_s:
             return {}
         stats = self._table.c
-        within = [stats.resolution == MINUTE_S, stats.start_s >= start_s, stats.start_s < end_s, *self._where]
+        within = [stats.resolution == MINUTE_S, stats.start_s >= start_s, stats.start_s < end_s]
         if self._joined:
             sums = [total(column) for column in self._values]
             statement = select(stats.start_s, *self._first, *self._keys, *sums).group_by(stats.start_s, *self._keys)
         else:
             statement = select(stats.start_s, *self._keys, *self._values)
-        return by_start(fetch(connection, statement.where(*within)))
+        return by_start(fetch(connection, statement.where(*within, *self._conditions(connection))))
+
+    def hours(self, connection: Connection, starts: Iterable[int]) -> dict[int, list[Row]]:
+        """The same of the hours that began then."""
+        runs: list[Slice] = []
+        for start_s in sorted(starts):
+            if runs and runs[-1].end_s == start_s:
+                runs[-1] = runs[-1]._replace(end_s=start_s + HOUR_S)
+            else:
+                runs.append(Slice(HOUR_S, start_s, start_s + HOUR_S))
+        columns = [self._table.c.start_s, *self._keys, *self._values]
+        return by_start(fetch(connection, select(rollup(self._table, runs, columns, *self._conditions(connection)))))
+
+    def _conditions(self, connection: Connection) -> list[ColumnElement[bool]]:
+        return [*self._where, *each_function(connection, self._table)] if self._every else self._where
 
 
 Minutes = Mapping[int, Sequence[Row]]
@@ -180,6 +195,19 @@ def by_start(rows: Iterable[Row]) -> dict[int, list[Row]]:
     for row in rows:
         found[row[0]].append(row[1:])
     return found
+
+
+# Their keys begin with the function.
+BY_FUNCTION = frozenset({tables.function_stats, tables.function_durations})
+
+
+def each_function(connection: Connection, table: Table) -> list[ColumnElement[bool]]:
+    """A condition that says nothing, for SQLite: it reads the rows of one function after the other then, as they lie.
+    By time it would look each of them up in the index first: an hour of a thousand functions' durations took 413 ms
+    instead of 157, a fortnight of their costs 257 instead of 48."""
+    if connection.dialect.name != "sqlite":
+        return []
+    return [table.c.function_id.in_(select(tables.functions.c.id))]
 
 
 def of_functions(table: Table, only: Sequence[int]) -> ColumnElement[bool]:

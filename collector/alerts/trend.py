@@ -103,7 +103,7 @@ class _About:
                 if (mine and id == int(mine)) or (function in self.scope and not mine)
             )
         if rule.grouping is Grouping.ISSUE:
-            values = issue_board(sums, rule, self.plan.key).board.values
+            values = issue_board(sums, rule).board.values
             facts = sums.issue_facts(())
             if number.isdigit():
                 return values.get(int(number), (0.0, 0))[0]

@@ -115,10 +115,17 @@ def _invocations(windows: Windows, rule: Rule) -> Reader:
 
 def _cost(windows: Windows, rule: Rule) -> Reader:
     ran = _sums(windows, rule)
-    sums = anomalies.spent(windows) if rule.condition.month else ran
+    if rule.condition.month:
+        spent = anomalies.spent(windows)
+
+        def read_month(id: int) -> Part:
+            return spent.get(id, 0) / DOLLAR_PD, ran.get(id, NOTHING)[INVOCATIONS]
+
+        return read_month
 
     def read(id: int) -> Part:
-        return cost_pd(sums.get(id, NOTHING)) / DOLLAR_PD, ran.get(id, NOTHING)[INVOCATIONS]
+        one = ran.get(id, NOTHING)
+        return cost_pd(one) / DOLLAR_PD, one[INVOCATIONS]
 
     return read
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 from collector.alerts.catalog import Catalog, IssueFacts, any_muted, read_issues
 from collector.alerts.kept import Joined, Kept, Key, Shelf, Shelves
 from collector.alerts.maxima import Largest, Maxima, Peaks
-from collector.alerts.sources import COUNTED, DURATIONS, FUNCTIONS, source_of
-from collector.alerts.sums import ISSUES, NOTHING, TOGETHER, Histograms, Row, Source, Sums, Tags, Values, add
+from collector.alerts.sources import COSTS, COUNTED, DURATIONS, FUNCTIONS, source_of
+from collector.alerts.sums import ISSUES, NOTHING, TOGETHER, Histograms, Row, Source, Sums, Tags, Values
 from collector.store import tables
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -153,16 +153,23 @@ class Windows:
             found |= ids
         return frozenset(found)
 
-    def since(self, start_s: int) -> Mapping[int, Values]:
-        """By function: the sums from `start_s` up to now."""
-        key = ("since", start_s)
-        found: dict[int, Values] | None = self.cache.get(key)
+    def spent(self, start_s: int) -> Mapping[int, int]:
+        """By function: what it and its calls have cost from `start_s` up to now, in picodollars."""
+        key = ("spent", start_s)
+        found: dict[int, int] | None = self.cache.get(key)
         if found is None:
             midnight = self.now_s - self.now_s % DAY_S - DAY_S  # of yesterday: what was before is over for good
-            found = self.cache[key] = dict(self._past(FUNCTIONS, start_s, midnight)) if start_s < midnight else {}
-            for row in source_of(FUNCTIONS, (), self._only).total(self._connection, max(start_s, midnight), self.now_s):
-                known = found.get(row[0])
-                found[row[0]] = row[1:] if known is None else add(known, row[1:])
+            found = self.cache[key] = dict(self._past(COSTS, start_s, midnight)) if start_s < midnight else {}
+            for id, cost in self._spent_since(max(start_s, midnight)).items():
+                found[id] = found.get(id, 0) + cost
+        return found
+
+    def _spent_since(self, start_s: int) -> Mapping[int, int]:
+        key = ("spent since", start_s)
+        found: dict[int, int] | None = self.cache.get(key)
+        if found is None:
+            rows = source_of(COSTS, (), self._only).total(self._connection, start_s, self.now_s)
+            found = self.cache[key] = {id: cost + of_calls for id, cost, of_calls in rows}
         return found
 
     def hour(self, start_s: int) -> Mapping[int, Values]:
@@ -180,6 +187,14 @@ class Windows:
         found: Counts = self._past(DURATIONS, start_s, start_s + HOUR_S)
         return found
 
+    def read_hours(self, name: str, starts: Iterable[int]) -> None:
+        """Reads what is not known yet of FUNCTIONS or DURATIONS in the hours that began then, all at once."""
+        keys = {start_s: _past_key(name, start_s, start_s + HOUR_S) for start_s in starts}
+        unknown = [start_s for start_s, key in keys.items() if key not in self._hours and key not in self._kept.history]
+        if unknown:
+            rows = source_of(name, (), self._only).hours(self._connection, unknown)
+            self._hours.update({keys[start_s]: _sums_of(name, rows.get(start_s, ())) for start_s in unknown})
+
     @property
     def oldest_s(self) -> int:
         """Start of the first hour that there are sums of; that of now where there is none."""
@@ -190,18 +205,12 @@ class Windows:
         return self._oldest
 
     def _past(self, name: str, start_s: int, end_s: int) -> Any:
-        key = (f"{name} {end_s - start_s}", start_s)
+        key = _past_key(name, start_s, end_s)
         found = self._hours.get(key)
         if found is None:
             found = self._kept.history.get(key)
         if found is None:
-            rows = source_of(name, (), self._only).total(self._connection, start_s, end_s)
-            if name == DURATIONS:
-                found = {}
-                for function_id, bucket, count in rows:
-                    found.setdefault(function_id, {})[bucket] = count
-            else:
-                found = {row[0]: row[1:] for row in rows}
+            found = _sums_of(name, source_of(name, (), self._only).total(self._connection, start_s, end_s))
         self._hours[key] = found
         return found
 
@@ -313,3 +322,18 @@ class Windows:
         minutes = self._shelves.minutes((name, ()), source, first_s, self._last_s)
         find = partial(source.find, self._connection)
         return Peaks(find, rows, minutes, window_s=window_s, first_s=first_s, keep_s=self._keep_s)
+
+
+def _past_key(name: str, start_s: int, end_s: int) -> tuple[str, int]:
+    return f"{name} {end_s - start_s}", start_s
+
+
+def _sums_of(name: str, rows: Iterable[Row]) -> Any:
+    if name == DURATIONS:
+        found: Counts = {}
+        for function_id, bucket, count in rows:
+            found.setdefault(function_id, {})[bucket] = count
+        return found
+    if name == COSTS:
+        return {id: cost + of_calls for id, cost, of_calls in rows}
+    return {row[0]: row[1:] for row in rows}
