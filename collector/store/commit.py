@@ -13,10 +13,9 @@ from collector.domain.limits import DEFAULT_LIMITS, Limits
 from collector.domain.prices import PriceTable, default_prices
 from collector.domain.rollups import Rollups
 from collector.domain.throttles import throttle_issue
-from collector.store import statements, tables
+from collector.store import statements, stitch_queue, tables
 from collector.store.codec import NEWEST, compress
 from collector.store.issue_rows import SpanKey, latest, near_issues, settle_lessened, take_back, write_issues
-from collector.store.link_rows import write_keys
 from collector.store.log_requests import join_logs, lock_pieces
 from collector.store.outcomes import change_outcomes
 from collector.store.platform_reports import join_reports
@@ -120,11 +119,9 @@ def write_facts(
             rollups.add_age(age)
     resources = {row.id: row for facts in new for row in sorted(facts.resources, key=lambda row: row.arn or "")}
     write(connection, tables.resources, seen.new_resources(resources.values()), _RESOURCES)
-    token = time.time_ns()
-    write_keys(connection, {row for facts in new for row in facts.link_keys}, token)
     write(connection, tables.links, {row[:5]: row for facts in new for row in facts.links}.values())
     write(connection, tables.trace_exports, {(trace, facts.export.id) for facts in new for trace in facts.traces})
-    write(connection, tables.stitch_queue, {(token, trace) for trace in traces})
+    stitch_queue.add(connection, time.time_ns(), traces, (row for facts in new for row in facts.link_keys))
     settle_lessened(connection, rollups)
     write_rollups(connection, rollups)
 

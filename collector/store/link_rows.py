@@ -18,7 +18,7 @@ from collector.domain.facts import Link, LinkKey, Side
 from collector.domain.links import MAX_NEAR, MAX_PRODUCERS, POINTER_WINDOW_NS, SKEW_NS, age, resolve
 from collector.domain.rollups import bucket_starts
 from collector.store import stitch_jobs, tables
-from collector.store.statements import adding, delete_by_key, select_by_key, select_each, select_pairs, write
+from collector.store.statements import adding, delete_by_key, existing, select_by_key, select_each, select_pairs, write
 from collector.store.stitch_jobs import START, Job, Kind
 from collector.store.stitch_reading import among, fetch
 
@@ -38,11 +38,6 @@ _ROWS_OF = select(_keys.key, _keys.side, _keys.started_ns, _keys.span_id, _keys.
 _SIZE_OF = f"SELECT count(*) FROM (SELECT 1 FROM link_keys WHERE key = given.id LIMIT {HOT + 1}) AS found"  # noqa: S608
 _ADD_EVENTS = adding(tables.flow_stats, "events")
 _CONSUMING = (Side.CONSUMED, Side.RESULT, Side.SHARED)
-
-
-def write_keys(connection: Connection, keys: Iterable[LinkKey], token: int) -> None:
-    """`token` is the commit's, with which their traces are in the stitcher's queue."""
-    write(connection, tables.link_keys, {(*key, token) for key in keys})
 
 
 class HotKeys:
@@ -85,9 +80,8 @@ def join(
     relinked = _join_whole(connection, [LinkKey(*row) for row in rows], [row for row in new if row.key not in hot])
     stitch_jobs.finish(connection, [job for key, some in waiting.items() if key not in hot for job in some])
     added: defaultdict[int, list[LinkKey]] = defaultdict(list)
-    for row in new:
-        if row.key in hot:
-            added[row.key].append(row)
+    for row in _there(connection, [row for row in new if row.key in hot]):
+        added[row.key].append(row)
     for key, some in added.items():
         relinked |= _join_hot(connection, key, some, now_ns)
     hot_jobs = [job for key in hot for job in waiting.get(key, ())]
@@ -96,9 +90,15 @@ def join(
     return relinked
 
 
+def _there(connection: Connection, rows: Collection[LinkKey]) -> list[LinkKey]:
+    """Without those that were deleted since they came."""
+    found = existing(connection, tables.link_keys, [row[:4] for row in rows])
+    return [row for row in rows if row[:4] in found]
+
+
 def _join_whole(connection: Connection, rows: Collection[LinkKey], new: Collection[LinkKey]) -> set[bytes]:
     """`rows` are all of their keys."""
-    # Nothing is stored of a consumer that is new, and most consumers come after their producer.
+    # Of a new consumer nothing is stored that is not wanted, and most consumers come after their producer.
     known = set(rows).difference(new)
     return _replace(connection, resolve(rows), [row for row in known if row.side != Side.PRODUCED])
 
@@ -214,8 +214,11 @@ def _rows(connection: Connection, condition: str) -> list[LinkKey]:
 
 
 def _replace(connection: Connection, wanted: Iterable[Link], known: Iterable[LinkKey]) -> set[bytes]:
-    """Writes the wanted links and deletes what else is stored of the known consumers' keys."""
+    """Writes the wanted links and deletes what else is stored of their consumers', and the known ones', keys."""
+    wanted = list(wanted)
     consumers = {(row.trace_id, row.key, row.span_id) for row in known}
+    # Of a new consumer there may be links too: an earlier pass read its row, if not its place in the queue.
+    consumers.update((link.consumer_trace_id, link.key, link.consumer_span_id) for link in wanted)
     pairs = {(trace_id, key) for trace_id, key, _ in consumers}
     found = select_pairs(connection, tables.links, _LINK_COLUMNS, ("consumer_trace_id", "key"), pairs)
     stored = {

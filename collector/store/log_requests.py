@@ -20,9 +20,8 @@ from collector.domain.log_invocations import StandIn, attempts, log_trace, outco
 from collector.domain.prices import PriceTable
 from collector.domain.reports import fits, nearest
 from collector.domain.rollups import Rollups
-from collector.store import tables
+from collector.store import stitch_queue, tables
 from collector.store.issue_rows import SpanKey, near_issues, take_back, upsert_issues
-from collector.store.link_rows import write_keys
 from collector.store.outcomes import lock_invocations
 from collector.store.platform_reports import store_reports
 from collector.store.statements import delete_by_key, select_by_key, update, write, write_new
@@ -181,10 +180,8 @@ def _put_right(
     here = [found for key, found in wanted.items() if key in stored or key in new]
     for found in here:
         rollups.add_invocation(found.row)
-    token = time.time_ns()  # their own: with this one their traces are in the queue
     keys = [link for key, found in wanted.items() if key in new for link in found.link_keys]
-    write_keys(connection, keys, token)
-    write(connection, tables.stitch_queue, {(token, link.trace_id) for link in keys})
+    stitch_queue.add(connection, time.time_ns(), {link.trace_id for link in keys}, keys)
     _write_issues(connection, here, rollups, limits)
     return traces | {row.trace_id for row in changed} | {wanted[key].row.trace_id for key in map(_pair, new)}
 

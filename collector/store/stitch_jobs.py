@@ -22,7 +22,6 @@ _JOBS = tables.stitch_jobs
 class Kind(IntEnum):
     """What is to be done with the subject."""
 
-    KEYS = 0  # join the link keys that one commit wrote of a trace: trace id, token
     CONSUMERS = 1  # join the consumers of a link key anew, up to a time: key, nanoseconds
     PLACES = 2  # place those anew that a trace has set off, as its place is another, and look behind them: trace id
     SUMS = 3  # sum a transaction up: transaction id
@@ -40,7 +39,6 @@ class Job(NamedTuple):
 # Asked for again, a job starts again; a key's consumers at the earlier of the two starts, and sums at the time that
 # they were due, or what is asked for all the time would never be done.
 _CONFLICTS = {
-    Kind.KEYS: Conflict(),
     Kind.CONSUMERS: Conflict((smaller(_JOBS, "state"),)),
     Kind.PLACES: Conflict(("token = excluded.token", "state = excluded.state")),
     Kind.SUMS: Conflict(("token = excluded.token",)),
@@ -101,14 +99,6 @@ def _change(connection: Connection, statement: str, values: tuple[object, ...], 
     connection.exec_driver_sql(
         statement.format(mark, mark) + where, (*values, job.kind, job.subject, job.token, job.state)
     )
-
-
-def keys_subject(trace_id: bytes, token: int) -> bytes:
-    return trace_id + struct.pack(">q", token)
-
-
-def read_keys_subject(subject: bytes) -> tuple[bytes, int]:
-    return subject[:-8], struct.unpack(">q", subject[-8:])[0]
 
 
 def key_subject(key: int, until_ns: int = FOREVER_NS) -> bytes:

@@ -15,13 +15,12 @@ from collector.domain.limits import DEFAULT_LIMITS, Limits
 from collector.domain.prices import PriceTable, default_prices
 from collector.domain.reports import crash
 from collector.domain.rollups import Rollups
-from collector.store import tables
+from collector.store import stitch_queue, tables
 from collector.store.issue_rows import SpanKey, settle_lessened
 from collector.store.log_requests import settle_requests, unsettled
 from collector.store.outcomes import Change, change_outcomes, lock_invocations, open_invocations
 from collector.store.platform_reports import judge_all, recent, settle
 from collector.store.rollup_rows import write_rollups
-from collector.store.statements import write
 
 MOST = 500  # of either, per pass: requests wait while it runs
 GRACE_S = 60.0  # that an end may take to arrive after the deadline
@@ -78,7 +77,7 @@ class Sweeper:
                 settled = settle_requests(connection, logged, rollups, prices=self._prices, limits=self._limits)
                 changes = judge_all(connection, settled.reported, prices=self._prices) if settled.reported else []
                 traces |= settled.traces | change_outcomes(connection, changes, rollups, limits=self._limits)
-            write(connection, tables.stitch_queue, {(now_ns, trace) for trace in traces})
+            stitch_queue.add(connection, now_ns, traces)
             settle_lessened(connection, rollups)
             write_rollups(connection, rollups)
         return len(due) == MOST

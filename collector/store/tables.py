@@ -314,8 +314,6 @@ link_keys = Table(
     Column("trace_id", LargeBinary(16), nullable=False),
     # A pointer (bucket and key) can name several events; the latest producer before the consumer is the one.
     Column("pointer", Boolean, nullable=False),
-    Column("token", BigInteger, nullable=False),  # of the commit that wrote it, as in stitch_queue
-    Index(None, "trace_id", "token"),
     sqlite_with_rowid=False,
 )
 
@@ -343,6 +341,8 @@ stitch_queue = Table(
     metadata,
     Column("token", BigInteger, primary_key=True, autoincrement=False),
     Column("trace_id", LargeBinary(16), primary_key=True),
+    Column("part", BigInteger, primary_key=True, autoincrement=False),  # 0: without keys
+    Column("keys", LargeBinary, nullable=False),  # link keys that are new of it: collector.store.stitch_queue
     sqlite_with_rowid=False,
 )
 

@@ -236,11 +236,9 @@ def upgrade() -> None:
         sa.Column("span_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("pointer", sa.Boolean(), nullable=False),
-        sa.Column("token", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", "side", "started_ns", "span_id", name=op.f("pk_link_keys")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_link_keys_trace_id_token"), "link_keys", ["trace_id", "token"], unique=False)
     op.create_table(
         "links",
         sa.Column("consumer_trace_id", sa.LargeBinary(length=16), nullable=False),
@@ -341,7 +339,9 @@ def upgrade() -> None:
         "stitch_queue",
         sa.Column("token", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("trace_id", sa.LargeBinary(length=16), nullable=False),
-        sa.PrimaryKeyConstraint("token", "trace_id", name=op.f("pk_stitch_queue")),
+        sa.Column("part", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("keys", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("token", "trace_id", "part", name=op.f("pk_stitch_queue")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -441,7 +441,6 @@ def downgrade() -> None:
     op.drop_table("log_pieces")
     op.drop_index(op.f("ix_links_producer_trace_id_consumer_trace_id"), table_name="links")
     op.drop_table("links")
-    op.drop_index(op.f("ix_link_keys_trace_id_token"), table_name="link_keys")
     op.drop_table("link_keys")
     op.drop_index(op.f("ix_issues_function_id"), table_name="issues")
     op.drop_table("issues")

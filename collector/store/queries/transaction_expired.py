@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Row, bindparam, select, tuple_
 
-from collector.domain.facts import FAILED, Side
+from collector.domain.facts import FAILED
 from collector.domain.ids import span_bytes
 from collector.domain.spans import CLIENT, SERVER, Attributes, Span
 from collector.store.queries.lookups import chunks, resources_by_id
 from collector.store.queries.transaction_source import Source, SpanId
-from collector.store.tables import calls, link_keys, trace_exports
+from collector.store.tables import calls, links, trace_exports
 
 
 def add_expired(connection: Connection, source: Source) -> int:
@@ -39,12 +39,10 @@ def count_gone(connection: Connection, source: Source, counted: int) -> int:
 
 
 def _add_calls(connection: Connection, source: Source, bare: dict[SpanId, Row[*tuple[object, ...]]]) -> None:
-    """Calls are found by their start, which the link keys know of those that set something off."""
+    """Calls are found by their start, which the links know of those that set something off."""
     keys: set[tuple[int, int]] = set()
     for some in chunks({trace for trace, _ in bare}):
-        found = select(link_keys.c.started_ns, link_keys.c.span_id).where(
-            link_keys.c.trace_id.in_(some), link_keys.c.side == int(Side.PRODUCED)
-        )
+        found = select(links.c.producer_started_ns, links.c.producer_span_id).where(links.c.producer_trace_id.in_(some))
         keys.update((started_ns, span_id) for started_ns, span_id in connection.execute(found))
     rows = [row for some in chunks(keys) for row in connection.execute(_CALLS, {"keys": some})]
     by_function: dict[tuple[bytes, int], SpanId] = {(id[0], row.function_id): id for id, row in bare.items()}

@@ -196,6 +196,21 @@ def test_counts_what_one_resource_hands_to_another(database: Engine) -> None:
     }
 
 
+def test_counts_once_what_a_pass_saw_that_had_not_come_to_it(database: Engine) -> None:
+    """A pass reads all rows of a key, also those whose traces stand further back in the queue."""
+    produced = key("s3:a", Side.PRODUCED, 1, start_ms=1, span=101)
+    store(database, facts(invocation(1), calls=[call(1, span=101)], keys=[produced]))
+    for number in (2, 3, 4):
+        row = invocation(number, start_ms=number, trigger_resource_id=BUCKET.id + 1)
+        store(database, facts(row, keys=[key("s3:a", Side.CONSUMED, number, start_ms=number)]))
+
+    stitch(database, most=1)
+
+    with database.connect() as connection:
+        assert {3} == set(connection.scalars(select(tables.flow_stats.c.events)))
+    assert {1: {1, 2, 3, 4}} == members(database)
+
+
 def test_links_are_those_that_all_keys_give(database: Engine) -> None:
     """A place that led to a producer may be joined by an event that leads to the same one, in a later export."""
     place = [

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, select
 
 from collector.domain import links, transactions
 from collector.domain.facts import Facts
-from collector.store import link_rows, placement, stitcher, tables, transaction_sums
+from collector.store import link_rows, placement, stitch_queue, stitcher, tables, transaction_sums
 from collector.store.commit import Seen, write_facts
 from collector.store.engine import open_engine
 from collector.store.stitcher import Stitcher
@@ -38,6 +38,7 @@ LOW = {
         "MAX_NEAR": 2,
     },
     placement: {"ROWS_AT_ONCE": 5, "NEXT_AT_ONCE": 2, "FEW": 1, "ROUNDS": 2, "MAX_LINKS_IN": 4},
+    stitch_queue: {"KEYS_PER_ROW": 1},
     stitcher: {"KEYS_PER_PASS": 2, "TRACES_PER_PASS": 3, "SPREAD_PER_PASS": 1, "JOINS_PER_PASS": 2, "JOBS_PER_PASS": 2},
     transaction_sums: {"SMALL": 1, "ROWS_PER_PASS": 2, "ROWS_PER_SLICE": 1, "TRACES_PER_SLICE": 2},
 }

@@ -200,7 +200,8 @@ def count_crashed(database: Engine) -> int:
 def test_a_queue_left_behind_is_stitched_at_the_start(database: Engine) -> None:
     """What a killed collector stored but did not stitch is taken up by the next."""
     with database.begin() as connection:
-        connection.execute(text("INSERT INTO stitch_queue (token, trace_id) VALUES (1, :id)"), {"id": bytes(15) + b"x"})
+        queued = text("INSERT INTO stitch_queue (token, trace_id, part, keys) VALUES (1, :id, 0, :keys)")
+        connection.execute(queued, {"id": bytes(15) + b"x", "keys": b""})
 
     with running(database):
         pass
