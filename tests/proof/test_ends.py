@@ -296,8 +296,9 @@ def test_a_crash_is_the_collectors(crashes: dict[Way, Deployed], way: Way) -> No
         if kind is not None:
             assert (found[at_once].result, found[at_once].complete) == (kind, 1)
         else:
-            # On a busy machine it may last until its checkpoint.
-            assert at_once not in found or found[at_once].complete == 0
+            # On a busy machine it may last until its checkpoint, and be killed before its lines have followed.
+            early = found.pop(at_once, None)
+            assert early is None or early.complete == 0
             left = found[late[0]]
             assert (left.result, left.complete) == (None, 0)
             assert left.invocation["clew.lambda.deadline"] > left.span.start_time_unix_nano
