@@ -219,13 +219,19 @@ def measure_trouble(variants: list[str], ports: dict[str, int], directory: Path,
 
 def measure_responses(runs: int, ports: dict[str, int], directory: Path, figures: Figures) -> None:
     """When the response leaves, decorated and with the layer, collectors near and 20 ms away, frozen between
-    invocations; and the near one also for invocations that follow each other at once."""
+    invocations; the near one also with the event of a traced request, and for invocations that follow each other at
+    once."""
     functions = responses.prepare(directory)
     for _ in range(runs):
-        for scenario, freeze in (("sink", True), ("slow", True), ("sink, not frozen", False)):
+        for scenario, event, freeze in (
+            ("sink", {}, True),
+            ("slow", {}, True),
+            ("sink, a request", responses.REQUEST, True),
+            ("sink, not frozen", {}, False),
+        ):
             sink = scenario.partition(",")[0]
             found = {
-                variant: responses.measure(functions[variant], ports[sink], freeze=freeze)
+                variant: responses.measure(functions[variant], ports[sink], event, freeze=freeze)
                 for variant in random.sample(responses.VARIANTS, len(responses.VARIANTS))
             }
             init, response, whole = found[responses.VARIANTS[0]]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clew import environment
+from clew import engine, environment
+from clew.settings import read
 from collector.local_lambda import Status
 from collector.local_lambda.function import InitializationType
 from tests.tracer.local import LocalFunctions
@@ -90,10 +91,25 @@ def test_a_snapshot_holds_no_connection(tmp_path: Path, sink: Sink) -> None:
 
 
 def test_environments_of_one_snapshot_have_ids_of_their_own(sink: Sink, trace: Any) -> None:
-    """They share all state of the process, that of its random numbers too."""
+    """They share all state of the process, also what was drawn of the system's randomness before."""
+    traced = trace(lambda event, context: None, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+    traced({}, None)  # a function that warms itself up for the snapshot
+    ids = engine.start(read(os.environ)).provider.ids
+    drawn = ids._drawn[:]
+    for _ in range(2):
+        ids._drawn = drawn[:]
+        traced({}, None)
+
+    assert len(drawn) > 2
+    assert len({span.trace_id for span in sink.spans()}) == 3
+    assert len({span.span_id for span in sink.spans()}) == 3
+
+
+def test_a_forked_child_has_ids_of_its_own(sink: Sink, trace: Any) -> None:
     traced = trace(lambda event, context: None)
+    traced({}, None)
     children = []
-    for _ in range(2):  # a forked child is what a restored environment is: a copy
+    for _ in range(2):
         child = os.fork()
         if child == 0:
             try:
@@ -104,9 +120,8 @@ def test_environments_of_one_snapshot_have_ids_of_their_own(sink: Sink, trace: A
     for child in children:
         os.waitpid(child, 0)
 
-    first, second = sink.spans()
-    assert first.trace_id != second.trace_id
-    assert first.span_id != second.span_id
+    assert len({span.trace_id for span in sink.spans()}) == 3
+    assert len({span.span_id for span in sink.spans()}) == 3
 
 
 @pytest.mark.parametrize("how", ["closed", "reset"])

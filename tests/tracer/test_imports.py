@@ -29,11 +29,11 @@ IMPORTED = frozenset({
     "clew.version",
 })  # fmt: skip
 DECORATED = IMPORTED | {
-    "clew.bootstrap", "clew.connection", "clew.consumed_keys", "clew.contexts", "clew.deadline", "clew.engine",
-    "clew.environment", "clew.events", "clew.exporting", "clew.failures", "clew.harmless", "clew.imports",
-    "clew.invocation", "clew.json_text", "clew.lean_span", "clew.measures", "clew.neighbours", "clew.payload",
-    "clew.propagation", "clew.provider", "clew.records", "clew.sender", "clew.thread_errors", "clew.triggers",
-    "clew.unfinished", "clew.walk",
+    "clew.bootstrap", "clew.connection", "clew.consumed_keys", "clew.contexts", "clew.deadline", "clew.description",
+    "clew.engine", "clew.environment", "clew.events", "clew.exporting", "clew.failures", "clew.harmless",
+    "clew.imports", "clew.invocation", "clew.json_text", "clew.lean_span", "clew.measures", "clew.neighbours",
+    "clew.payload", "clew.propagation", "clew.provider", "clew.records", "clew.sender", "clew.thread_errors",
+    "clew.triggers", "clew.unfinished", "clew.walk",
 }  # fmt: skip
 CALLING = {"clew.aws_calls", "clew.call_plans", "clew.produced_keys", "clew.resources"}
 OFF = {

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from awslambdaric.lambda_context import LambdaContext
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import propagate
 from opentelemetry import trace as ot
 from opentelemetry.propagators.textmap import TextMapPropagator, default_getter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from clew.propagation import Propagation
+from clew.propagation import Propagation, _usual_context
 from tests.tracer import events
 from tests.tracer.events import PARENT, TRACE
 from tests.tracer.sink import Sink
@@ -123,6 +126,23 @@ def test_a_client_context_without_it_is_none(client_context: Any) -> None:
     """And neither is one of another kind."""
     assert parent_of({}, lambda_context(client_context)) == ""
     assert parent_of({}, SimpleNamespace(client_context=client_context, w3c="x")) == ""
+
+
+GOOD = r"00-([0-9a-f]{32}|0{32})-([0-9a-f]{16}|0{16})-[0-9a-f]{2}"
+ODD = r"[ ]?(00|01|ff|0_)-[0-9a-fA-F_+]{31,33}-(0{16}|[0-9a-f+]{16})-([0-9a-f]{2}|_1)(-x)?"
+
+
+@given(st.from_regex(GOOD, fullmatch=True) | st.from_regex(ODD, fullmatch=True) | st.text())
+def test_what_is_read_at_once_is_read_alike(header: str) -> None:
+    """As by OpenTelemetry's own propagator, which takes longer."""
+    carrier = {"traceparent": header}
+    theirs = ot.get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
+    ours = _usual_context(carrier)
+
+    if ours is not None:
+        assert ot.get_current_span(ours).get_span_context() == theirs
+    else:
+        assert not (theirs.is_valid and header.startswith("00-") and len(header) == 55)
 
 
 def test_a_batch_has_links() -> None:

@@ -111,6 +111,8 @@ def _enter(engine: Engine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
 
 def _event_and_context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The two arguments that Lambda passes, last of all: before them may come `self`."""
+    if len(args) == 2 and not kwargs and args[1] is not None:
+        return args
     context = kwargs.get("context", kwargs.get("_context"))
     event = kwargs.get("event", kwargs.get("_event"))
     rest = list(args)

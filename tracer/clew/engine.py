@@ -54,6 +54,7 @@ class Engine:
         self._begun = False
         self._timeout_ms = 0
         self._active: list[Invocation] = []
+        self.describing = threading.Lock()  # an invocation, which its end and its deadline may do at once
         self._lock = threading.RLock()  # a signal's handler may call a traced handler in the thread that holds it
         when_imported("botocore.client", _trace_calls)
         if settings.capture_logs:
@@ -63,7 +64,9 @@ class Engine:
         self.extension = self._join(environ)
         if self.extension is None:
             self.delivery.prepare()
-        if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        # Of what is restored from a snapshot there are many, and any invocation may be the first after that.
+        self._copied = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+        if self._copied:
             from clew import snapshot  # noqa: PLC0415  # 0.1 ms of INIT
 
             snapshot.watch(self)
@@ -96,7 +99,8 @@ class Engine:
             self._begun = True
             self.provider.share()
             thread_errors.watch(running)
-        self.provider.ids.renew()  # the environment may be a copy, made of a snapshot meanwhile
+        if self._copied:
+            self.provider.ids.renew()
         invocation = Invocation(self, name, event, context)
         if self.extension is not None:
             self.extension.begin(invocation)
@@ -170,6 +174,7 @@ class Engine:
 
     def _after_fork(self) -> None:
         """The parent's threads and connection are not the child's."""
+        self.describing = threading.Lock()
         self._lock = threading.RLock()
         self.deadlines = Deadlines()
         self.provider.ids.renew()

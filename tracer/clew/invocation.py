@@ -11,14 +11,14 @@ from opentelemetry.trace import Status, StatusCode
 
 from clew import failures
 from clew.annotations import Annotations
-from clew.consumed_keys import consumed_keys
+from clew.contexts import SPAN_KEY, current_context
+from clew.description import Description, Snapshot, snapshot
 from clew.events import MAX_NAME, remaining_of, text_of
 from clew.guard import Guard, pass_on_signal
-from clew.lean_span import put
+from clew.lean_span import LeanSpan, put
 from clew.logs import Lines
 from clew.measures import Measures, environment_once
-from clew.records import batch_size, oldest_record
-from clew.triggers import DIRECT, find_trigger, http_attributes, http_status
+from clew.triggers import DIRECT, http_status
 from clew.unfinished import Watch
 
 if TYPE_CHECKING:
@@ -45,12 +45,9 @@ class Invocation:
         self._payloads = 0
         self._left_out = 0
         self.request_id = text_of(context, "aws_request_id")
-        arn = text_of(context, "invoked_function_arn")
-        parts = arn.split(":")
+        self._arn = text_of(context, "invoked_function_arn")
+        parts = self._arn.split(":", 7)
         self.account = parts[4] if len(parts) > 6 else ""
-        self._trigger = DIRECT
-        with Guard("reading the event"):
-            self._trigger = find_trigger(event, engine.environment.region, self.account)
         function = settings.function_name or text_of(context, "function_name") or name
         self._start = engine.environment.begin()
         self.started_ns = time_ns()
@@ -59,6 +56,7 @@ class Invocation:
         self._ended: int | None = None
         self._measures = Measures(in_lambda=settings.in_lambda)
         self._result: tuple[object] | None = None
+        self._failed = False
         self.leaving = False  # the handler ends the process: there will be no response
         self._remaining = remaining_of(context)
         self._watch: Watch | None = None
@@ -66,93 +64,76 @@ class Invocation:
             function, self._parent(event, context), self._links(event), self.started_ns
         )
         self.context: Context = trace.set_span_in_context(self.span)
-        ids = self.span.get_span_context()
-        self.trace_id = ids.trace_id
-        self.span_id = ids.span_id
+        # A lean span makes its context when it is asked for it, which few are.
+        ids: Any = self.span if type(self.span) is LeanSpan else self.span.get_span_context()
+        self.trace_id: int = ids.trace_id
+        self.span_id: int = ids.span_id
+        self.trace_flags = int(ids.trace_flags)
         self.annotations = Annotations(self.span, engine.renderer)
         self.lines: Lines | None = None
-        if settings.capture_logs and ids.trace_flags.sampled:
+        if settings.capture_logs and self.trace_flags & trace.TraceFlags.SAMPLED:
             self.lines = Lines(
                 engine.renderer,
                 settings.max_log_records,
-                ids.trace_id,
-                ids.span_id,
-                int(ids.trace_flags),
+                self.trace_id,
+                self.span_id,
+                self.trace_flags,
                 self.annotations,
             )
+        self._told: Description | None = None
         self._event: Payload | None = None
-        self._batch: object = None
+        self._snapshot: Snapshot | None = None
         if self.span.is_recording():
-            self._describe(event, arn, parts)
+            self._snapshot = snapshot(event)
+            if self._snapshot is None:
+                self._describe(event)
+            if settings.capture_environment:
+                with Guard("capturing the environment"):
+                    put(self.span, environment_once(engine.renderer, self.payload_limit))
 
     def _parent(self, event: object, context: object) -> Context | None:
         """The context that came with the event, unless the handler is called within a span of this process."""
-        if trace.get_current_span().get_span_context().is_valid:
+        around = current_context().get(SPAN_KEY)
+        if around is not None and trace.get_current_span().get_span_context().is_valid:
             return None
         with Guard("reading the event's trace context"):
             return self._engine.propagation.parent(event, context)
         return None
 
     def _links(self, event: object) -> list[Any]:
-        if self._trigger.type not in {"sqs", "sns", "kafka", "mq"}:
-            return []
         with Guard("reading the event's trace context"):
             return self._engine.propagation.links(event)
         return []
 
-    def _describe(self, event: object, arn: str, parts: list[str]) -> None:
-        start = self._start
-        trigger = self._trigger
-        attributes: dict[str, Any] = {
-            "faas.trigger": trigger.faas,
-            "faas.coldstart": start.cold,
-            "clew.trigger.type": trigger.type,
-        }
+    def describe(self) -> None:
+        """Have the span tell what the event does: at the end, or where what there is so far is exported."""
+        with self._engine.describing:
+            taken, self._snapshot = self._snapshot, None
+            if taken is not None:
+                self._describe(taken.event())
+
+    def _describe(self, event: object) -> None:
+        engine, start = self._engine, self._start
+        self._told = told = Description(event, engine.environment.region, self.account, self.clean)
+        attributes = told.attributes
+        attributes["faas.coldstart"] = start.cold
         if self.request_id:
             attributes["faas.invocation_id"] = self.request_id
-        unqualified = ":".join(parts[:7]) if self.account else ""
+        unqualified = ":".join(self._arn.split(":")[:7]) if self.account else ""
         if unqualified:
             attributes["cloud.resource_id"] = unqualified
-        if arn != unqualified:  # with an alias or a version
-            attributes["aws.lambda.invoked_arn"] = arn
-        if trigger.resource:
-            attributes["clew.trigger.resource"] = trigger.resource[:MAX_NAME]
-        if start.initialization_type is not None and self._engine.settings.in_lambda:
+        if self._arn != unqualified:  # with an alias or a version
+            attributes["aws.lambda.invoked_arn"] = self._arn
+        if start.initialization_type is not None and self.settings.in_lambda:
             attributes["clew.lambda.initialization_type"] = start.initialization_type
         if start.init_duration is not None:
             attributes["clew.lambda.init_duration"] = start.init_duration
-        if self._remaining is not None and (timeout := self._engine.timeout_ms(self._remaining)):
+        if self._remaining is not None and (timeout := engine.timeout_ms(self._remaining)):
             attributes["clew.lambda.timeout"] = timeout
-        with Guard("reading the event"):
-            attributes.update(http_attributes(event, trigger))
-            size = batch_size(event, trigger.type)
-            if size is not None:
-                attributes["clew.batch.size"] = size
-                self._batch = event
-                oldest = oldest_record(event, trigger.type)
-                if oldest is not None:
-                    attributes["clew.batch.oldest"] = oldest
-        with Guard("reading the event's ids"):
-            attributes.update(self._ids(event))
-        if self.settings.capture_environment:
-            with Guard("capturing the environment"):
-                attributes.update(environment_once(self._engine.renderer, self.payload_limit))
         put(self.span, attributes)
-        if self.captures_payloads:
+        if self.settings.capture_payloads:
             with Guard("capturing the event"):
                 self._event = self.render(event, "event")
-
-    def _ids(self, event: object) -> dict[str, Any]:
-        """Link keys, and what the event tells of invocations that failed."""
-        results: list[Any] = []
-        keys = consumed_keys(event, self._trigger, results)
-        found: dict[str, Any] = {"clew.link.keys": keys} if keys else {}
-        if results:
-            from clew.failed_events import failed_events  # noqa: PLC0415  # 0.1 ms of INIT, for dead letters
-
-            if failed := failed_events(results, self.clean):
-                found["clew.trigger.failures"] = failed
-        return found
 
     @property
     def captures_payloads(self) -> bool:
@@ -232,7 +213,8 @@ class Invocation:
             payload = self.render(result, "return_value")
         limit = self.payload_limit_on_error if self.annotations.issues else self.payload_limit
         error = None if payload is None or payload.plain else _marshal_error(result)
-        status = http_status(result, self._trigger)
+        told = self._told
+        status = None if told is None else http_status(result, told.trigger)
         if error is not None:
             limit = self.payload_limit_on_error
             put(self.span, {"error.type": "Runtime.MarshalError"})
@@ -244,11 +226,11 @@ class Invocation:
                 limit = self.payload_limit_on_error
                 put(self.span, {"error.type": str(status)})
                 self.set_error(self.span, "")
-        if self._batch is not None:
+        if told is not None and told.batch is not None:
             with Guard("reading the result of a batch"):
                 from clew.batches import failed_records  # noqa: PLC0415  # 0.1 ms of INIT, for batches
 
-                failed = failed_records(self._batch, result, self._trigger.type)
+                failed = failed_records(told.batch, result, told.trigger.type)
                 if failed:
                     put(self.span, {"clew.batch.failed": failed})
         self._set_payloads(limit, payload)
@@ -264,7 +246,7 @@ class Invocation:
         put(self.span, {"error.type": name})
         self.set_error(self.span, attributes["exception.message"])
         self.span.add_event("exception", attributes)
-        self._set_payloads(self.payload_limit_on_error, None)
+        self._failed = True
 
     def _set_payloads(self, limit: int, result: Payload | None) -> None:
         if self._event is not None:
@@ -291,7 +273,11 @@ class Invocation:
             return
         if self._watch is not None:
             self._watch.wait(min(max(0.0, seconds), engine.settings.export_timeout))
-        if self._result is not None:
+        with Guard("describing an event"):
+            self.describe()
+        if self._failed:
+            self._set_payloads(self.payload_limit_on_error, None)
+        elif self._result is not None:
             with Guard("describing a result"):
                 self._describe_result(self._result[0])
             self._result = None
@@ -316,6 +302,7 @@ class Invocation:
             attributes["clew.dropped.payloads"] = self._left_out
         put(self.span, attributes)
         self.span.end(self._ended)
+        engine.provider.ids.draw()
         records += engine.late_records()
         if engine.export_now(engine.provider.buffer.take(), records, seconds):
             engine.delivery.reported(*lost)
@@ -324,7 +311,8 @@ class Invocation:
         """Whether a sampled invocation is kept; adds the share that it stands for."""
         span: Any = self.span
         told = span.attributes or {}
-        kind = (self._trigger.type, self._trigger.resource, told.get("http.route"), told.get("error.type"))
+        trigger = DIRECT if self._told is None else self._told.trigger
+        kind = (trigger.type, trigger.resource, told.get("http.route"), told.get("error.type"))
         seconds = ((self._ended or self.started_ns) - self.started_ns) / 1e9
         share = sampling.decide(span, kind, self._engine.provider.buffer.ended, seconds)
         if share is not None:

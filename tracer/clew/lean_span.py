@@ -17,6 +17,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from clew.contexts import SPAN_KEY, current_context
 from clew.protobuf import block, key_values, utf8, varint
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def start_root(
     """A server span below what `around` (by default the current context) holds, or a trace's first; None if whoever
     sent its parent does not sample.
     """
-    parent: SpanContext | None = trace.get_current_span(around).get_span_context()
+    context = current_context() if around is None else around
+    parent = trace.get_current_span(context).get_span_context() if SPAN_KEY in context else None
     if parent is None or not parent.is_valid:
         span = LeanSpan(tracer, None, SpanKind.SERVER, start_time)
     elif not parent.trace_flags & _SAMPLED:

@@ -34,7 +34,7 @@ class _Known:
         self.trace_id = invocation.trace_id
         self.span_id = invocation.span_id
         self.started_ns = invocation.started_ns
-        self.flags = int(invocation.span.get_span_context().trace_flags)
+        self.flags = invocation.trace_flags
         self.left_out = not invocation.span.is_recording()
         self.reported = False
 

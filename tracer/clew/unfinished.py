@@ -63,6 +63,8 @@ class Watch:
             if self._over:
                 return None
             now = time()
+            with Guard("describing an event"):
+                self._invocation.describe()
             if now >= self._expiry:
                 # Most of the margin is for the network; what is over is for the platform's own clock.
                 self._export(self._margin * 0.8, expired=True)
