@@ -14,7 +14,10 @@ from playwright.sync_api import Browser, Page
 
 from examples.audio_to_text.example import running_example
 from tests.browser import launch_chromium
+from tests.collector.alerts.services.fixtures import authority, slack, trusted
 from tests.collector.app.clew import Clew
+
+__all__ = ["authority", "slack", "trusted"]
 
 GOOD = ("podcast-042.mp3", "interview-7.mp3", "voicemail-3.wav")
 WITH_SPACE, WITH_SLASH, STALLED = "customer call 17.wav", "2026/11/interview-8.mp3", "conference-day-2.wav"

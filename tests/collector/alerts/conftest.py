@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine
 
-from collector.alerts import wire
 from collector.alerts.delivery import Deliverer
 from collector.alerts.directory import Directory
 from collector.alerts.keyring import Keyring
 from collector.alerts.networks import Networks
 from tests.collector.alerts.notices import AT_MS
-from tests.collector.alerts.services.tls import Authority, make_authority
+from tests.collector.alerts.services.fixtures import authority, pager, slack, trusted
+
+__all__ = ["authority", "pager", "slack", "trusted"]
 
 BASE_URL = "https://clew.example.com"
 
@@ -31,20 +31,6 @@ class Clock:
 
     def pass_s(self, seconds: float) -> None:
         self.now_ms += round(seconds * 1000)
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
-    """The services' authority is trusted as long as the test runs."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    wire.ssl_context.cache_clear()
-    yield authority
-    wire.ssl_context.cache_clear()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine
@@ -26,20 +25,6 @@ from tests.collector.alerts.services.incidents import ROUTING_KEY, PagerDuty
 from tests.collector.alerts.services.server import Received, Reply
 from tests.collector.alerts.services.slack import TOKEN, WEBHOOK, Slack
 from tests.collector.alerts.services.tls import Authority
-
-
-@pytest.fixture
-def slack(trusted: Authority) -> Iterator[Slack]:
-    with Slack(trusted.server_context()) as service:
-        yield service
-    assert [] == service.faults
-
-
-@pytest.fixture
-def pager(trusted: Authority) -> Iterator[PagerDuty]:
-    with PagerDuty(trusted.server_context()) as service:
-        yield service
-    assert [] == service.faults
 
 
 def add_slack(directory: Directory, service: Slack) -> None:

@@ -17,6 +17,8 @@ from typing import Any, Self
 
 import pytest
 
+from tests.collector.app.turned_clock import write_ahead
+
 TIMEOUT_S = 60
 
 
@@ -55,7 +57,7 @@ class Clew:
     def __init__(self, database: Path | str, *, address: str = "127.0.0.1", **settings: object) -> None:
         url = database if isinstance(database, str) else f"sqlite:///{database}"
         self._process = subprocess.Popen(
-            command("up"),
+            self._command(),
             env=environment({"CLEW_PORT": 0, "CLEW_DATABASE_URL": url} | settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -69,6 +71,9 @@ class Clew:
             raise AssertionError(f"clew did not start: {self._process.communicate()[1]}")
         self.url, self.port = found[0], int(found[1])
         self.pid = self._process.pid
+
+    def _command(self) -> list[str]:
+        return command("up")
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
@@ -107,3 +112,19 @@ class Clew:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+class TurnedClew(Clew):
+    """The same with a clock that can be turned on. `clock` is a file that it makes for that."""
+
+    def __init__(self, database: Path | str, *, clock: Path, **settings: object) -> None:
+        self._clock = clock
+        write_ahead(clock, 0)
+        super().__init__(database, address="127.0.0.1", **settings)
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-W", "error", "-m", "tests.collector.app.turned_clock", str(self._clock), "up"]
+
+    def turn(self, ahead_s: float) -> None:
+        """Lets its clock run so far ahead of the machine's."""
+        write_ahead(self._clock, ahead_s)

@@ -31,13 +31,6 @@ KEY = "clew-0000000000000001"
 
 
 @pytest.fixture
-def pager(trusted: Authority) -> Iterator[PagerDuty]:
-    with PagerDuty(trusted.server_context()) as service:
-        yield service
-    assert [] == service.faults
-
-
-@pytest.fixture
 def pager_values(pager: PagerDuty) -> dict[str, str]:
     return {"routing_key": ROUTING_KEY, "api_url": pager.url}
 
