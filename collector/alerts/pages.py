@@ -23,10 +23,11 @@ from collector.alerts.model import (
 )
 from collector.alerts.mute_text import read_mute
 from collector.alerts.mutes import is_on
+from collector.alerts.precedence import held_s
 from collector.alerts.preview import preview
 from collector.alerts.rule_store import BrokenRule, StoredRule, broken_rules, find_rule, read_mutes, read_rules
 from collector.alerts.rule_text import read_rule, write_rule
-from collector.alerts.situation import situations
+from collector.alerts.situation import situations, told_instead
 from collector.alerts.trend import Trend, trend
 from collector.store import tables
 from collector.store.alert_tables import alert_events, alerts
@@ -57,6 +58,7 @@ __all__ = [
     "find_alert",
     "find_rule",
     "functions_within",
+    "held_s",
     "history_of",
     "list_alerts",
     "list_mutes",
@@ -66,6 +68,7 @@ __all__ = [
     "read_rule",
     "read_rules",
     "situations",
+    "told_instead",
     "trend",
     "write_rule",
 ]

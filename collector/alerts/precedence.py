@@ -71,7 +71,9 @@ class Precedence:
         """What the alert waits for: issues of its function that the same people are told of, at least as loudly, by
         the alerts that are `due` or a short while ago, and those that come `soon`. None: for nothing. `hits`: its
         rule's in this round."""
-        issues = self._told(record, due, now_ms=now_ms) | soon.get(record.function_id or 0, frozenset())
+        told = self.told_instead(record, due, now_ms=now_ms)
+        issues = frozenset(one.issue_id for one in told if one.issue_id is not None)
+        issues |= soon.get(record.function_id or 0, frozenset())
         if not issues:
             return None
         moments = {
@@ -81,24 +83,30 @@ class Precedence:
         }
         return Waiting(self._plans[record.rule_id], record, issues, {record.last_s: record.value, **moments})
 
-    def _told(self, record: Record, due: Collection[int], *, now_ms: int) -> frozenset[int]:
+    def told_instead(self, record: Record, due: Collection[int], *, now_ms: int) -> list[Record]:
+        """The alerts about issues of its function that the same people are told of, at least as loudly: those that are
+        `due`, and those that they were told of a short while ago."""
         plan = self._plans[record.rule_id]
-        held_ms = (plan.rule.repeat_s or HELD_S) * 1000
         went_on_ms = min(now_ms, record.last_s * 1000)  # what is over by now is judged by when it was not
-        found = set()
+        found = []
         for issue in self._issues.get(record.function_id or 0, ()):
             if self._plans[issue.rule_id].rule.channels != plan.rule.channels:
                 continue
             if _RANKS[issue.severity] > _RANKS[record.severity]:
                 continue
-            recently = issue.told_ms is not None and went_on_ms - issue.told_ms < held_ms
-            if issue.issue_id is not None and (issue.id in due or recently):
-                found.add(issue.issue_id)
-        return frozenset(found)
+            recently = issue.told_ms is not None and went_on_ms - issue.told_ms < held_s(plan.rule) * 1000
+            if issue.id in due or recently:
+                found.append(issue)
+        return found
 
     def watches(self) -> bool:
         """Whether any rule tells of issues that come."""
         return any(plan.rule.condition.kind in ISSUE_KINDS for plan in self._plans.values())
+
+
+def held_s(rule: Rule) -> int:
+    """How long its alerts wait at most."""
+    return rule.repeat_s or HELD_S
 
 
 def coming(connection: Connection) -> dict[int, frozenset[int]]:

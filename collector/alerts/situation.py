@@ -13,6 +13,7 @@ from collector.alerts.lifecycle import COLUMNS, Record
 from collector.alerts.message import Message
 from collector.alerts.model import NoticeKind
 from collector.alerts.notices import notice_of
+from collector.alerts.precedence import Precedence
 from collector.alerts.rule_store import read_rules
 from collector.store.alert_tables import alerts
 
@@ -45,3 +46,18 @@ def situations(connection: Connection, ids: Collection[int], *, now_ms: int) -> 
             notice = notice_of(kind, plan.rule, record, catalog, now_ms=now_ms, details=details[record.id])
             found[record.id] = Message.of(notice)
     return found
+
+
+def told_instead(connection: Connection, id: int, *, now_ms: int) -> list[int]:
+    """The alerts that somebody was told of instead of this one, because they are of the same failures: their ids."""
+    planner = Planner()
+    plans = {id: planner.plan(stored.rule) for id, stored in read_rules(connection).items()}
+    columns = [alerts.c[name] for name in COLUMNS]
+    record = next((Record(*row) for row in connection.execute(select(*columns).where(alerts.c.id == id))), None)
+    if record is None or record.told_ms is not None:
+        return []
+    told = (alerts.c.function_id == record.function_id, alerts.c.issue_id.is_not(None), alerts.c.told_ms.is_not(None))
+    precedence = Precedence(plans, [Record(*row) for row in connection.execute(select(*columns).where(*told))])
+    if not precedence.may_wait(record):
+        return []
+    return [one.id for one in precedence.told_instead(record, (), now_ms=now_ms)]

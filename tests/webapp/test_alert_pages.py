@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -11,9 +13,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from collector.alerts.directory import Directory, Draft
-from collector.alerts.model import (
-    ConditionKind,
-)
+from collector.alerts.model import Alert, ConditionKind
+from collector.alerts.rounds import Rounds
+from collector.alerts.rule_store import DEFAULT_RULES
 from collector.domain.facts import Result
 from tests.collector.alerts.world import World, rule
 from tests.webapp.alerting import MARK, SECRET, alerts_of, channel_id, fields_of, fired, stored_rules
@@ -49,6 +51,48 @@ def test_an_open_alert(client: FlaskClient, engine: Engine, world: World) -> Non
     assert f"/alerts/{format_id(alert.id)}" in client.get("/alerts/history?severity=error&rule=rule").text
     for filter in ("state=resolved", "severity=critical", "rule=other", "function=0000000000000001"):
         assert f"/alerts/{format_id(alert.id)}" not in client.get(f"/alerts/history?{filter}").text
+
+
+def test_the_value_of_an_alert_that_just_opened_is_drawn(client: FlaskClient, engine: Engine, world: World) -> None:
+    """In the minute that is not over: the line is above its threshold, and the alert begins where the line rises."""
+    fired(world)
+    (alert,) = alerts_of(engine)
+    page = client.get(f"/alerts/{format_id(alert.id)}").text
+    (drawn,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    traces = json.loads(html.unescape(drawn))["data"]
+    line = next(one for one in traces if one.get("mode") == "lines")
+    band = next(one for one in traces if one["type"] == "bar")
+    risen = [x for x, y in zip(line["x"], line["y"], strict=True) if y]
+    assert [0, 1] == sorted(set(line["y"]))
+    assert [risen[0]] == band["x"] == [alert.began_s * 1000]
+    assert risen[-1] - risen[0] == 60_000
+
+
+def test_an_alert_that_waits_names_the_one_that_was_told(
+    client: FlaskClient, engine: Engine, directory: Directory, world: World
+) -> None:
+    """Where a channel was told of the issue; without any channel nobody was told at all."""
+    world.begin(*DEFAULT_RULES)
+    rounds = Rounds(engine, engine, now=world.clock)
+    world.invoke(700, name="silent", type="CardError", result=Result.ERROR)
+    world.run(rounds, 705)
+    directory.add(Draft("chat", "webhook", {"url": "https://example.com", "secret": SECRET}, is_default=True))
+    world.invoke(710, type="CardError", result=Result.ERROR)
+    world.run(rounds, 715)
+    by_subject = {(one.rule_id, one.subject.function_name): one for one in alerts_of(engine)}
+
+    def said(alert: Alert) -> str:
+        return read_words(client.get(f"/alerts/{format_id(alert.id)}").text)
+
+    waiting, told = by_subject["errors", "checkout"], by_subject["new-issue", "checkout"]
+    assert "Not told by itself: New issue told of the same failures. If others come, or these go on for 1 h" in said(
+        waiting
+    )
+    assert f"/alerts/{format_id(told.id)}" in client.get(f"/alerts/{format_id(waiting.id)}").text
+    assert "Not told by itself" not in said(told)
+    assert "no channel hears of this rule" in said(by_subject["errors", "silent"])
+    world.run(rounds, 3 * 3_600)
+    assert re.search(r"told of the same failures\. (?!If)", said(waiting))
 
 
 def test_several_alerts_of_a_function_are_one_line_on_its_page(

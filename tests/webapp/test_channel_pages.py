@@ -111,6 +111,9 @@ def test_a_test_that_may_not_leave(client: FlaskClient, engine: Engine, keyring:
     assert page.status_code == 200
     assert "CLEW_ALERT_NETWORKS" in page.text
     assert "/hook" not in page.text
+    again = client.get(f"/alerts/channels/{channel_id(engine, 'Inside')}/test", follow_redirects=True)
+    assert again.request.path == f"/alerts/channels/{channel_id(engine, 'Inside')}"
+    assert "The last test did not arrive" in again.text
     assert ">failed</span>" in client.get("/alerts/channels").text
 
 

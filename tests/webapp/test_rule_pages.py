@@ -173,6 +173,12 @@ def test_the_preview_begins_with_the_data_and_shows_what_fired(client: FlaskClie
     line = next(one for one in json.loads(html.unescape(drawn))["data"] if one.get("mode") == "lines")
     assert line["x"][0] / 1000 - DAY_S < 600
     assert max(line["y"]) == 1
+    world.now_s = 840
+    text = send_form(client, "/alerts/preview", **fields_of(None, ConditionKind.ERRORS)).text
+    (drawn,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)
+    line = next(one for one in json.loads(html.unescape(drawn))["data"] if one.get("mode") == "lines")
+    assert line["x"][-1] - line["x"][0] == 59 * 60_000  # an hour, of which a part has no value
+    assert {None, 0, 1} == set(line["y"])
     world.now_s = 8 * 86_400
     assert "in the last seven days" in read_words(
         send_form(client, "/alerts/preview", **fields_of(None, ConditionKind.ERRORS)).text

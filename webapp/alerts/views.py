@@ -11,15 +11,17 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from collector.alerts import actions
-from collector.alerts.model import Alert, AlertState, Severity
+from collector.alerts.model import Alert, AlertState, Severity, began
 from collector.alerts.pages import (
     StoredRule,
     find_alert,
     find_rule,
+    held_s,
     history_of,
     list_alerts,
     read_rules,
     situations,
+    told_instead,
     trend,
 )
 from collector.store.queries.channels import count_dead, list_channels, list_deliveries, tickets_of_alert
@@ -138,6 +140,7 @@ def show(alert_id: int) -> str:
         message = situations(connection, [alert_id], now_ms=g.now_ms).get(alert_id)
         marks = cost_marks(connection, [alert], g.now_ms).get(alert_id, SEVERAL)
         deliveries = list_deliveries(connection, alert_id=alert_id, limit=200)
+        instead = None if deliveries else _instead(connection, alert)
         events = history_of(connection, alert_id)
         tickets = tickets_of_alert(connection, alert_id)
         samples = _samples(connection, alert, stored, message.issue_id if message is not None else None)
@@ -150,6 +153,8 @@ def show(alert_id: int) -> str:
         message=message,
         cost_marks=marks,
         deliveries=deliveries,
+        instead=instead,
+        held_s=held_s(stored.rule) if stored is not None else 0,
         timeline=timeline(events, deliveries),
         tickets=tickets,
         samples=samples,
@@ -242,6 +247,14 @@ def _runbook(alert: Alert, rules: Mapping[str, StoredRule]) -> bool:
     return stored is not None and (stored.origin != "default" or stored.updated_ms != stored.created_ms)
 
 
+def _instead(connection: Connection, alert: Alert) -> Alert | None:
+    """The alert that a channel was told of instead of this one."""
+    for id in told_instead(connection, alert.id, now_ms=g.now_ms):
+        if list_deliveries(connection, alert_id=id, limit=1):
+            return find_alert(connection, id)
+    return None
+
+
 def _samples(
     connection: Connection, alert: Alert, stored: StoredRule | None, issue_id: int | None
 ) -> Sequence[InvocationRow]:
@@ -261,7 +274,8 @@ def _figure(connection: Connection, alert: Alert, stored: StoredRule) -> Markup 
     lasted_s = max(alert.last_s - alert.since_s, 600)
     start_s = alert.since_s - max(2 * rule.window_s, lasted_s // 2, 1_800)
     now_s = g.now_ms // 60_000 * 60
-    end_s = min(now_s, alert.last_s + max(lasted_s // 2, 1_800)) if over else now_s
+    # An alert that is open has its value from the minute that is not over, where its rule looks at that.
+    end_s = min(now_s, alert.last_s + max(lasted_s // 2, 1_800)) if over else max(now_s, alert.last_s)
     if end_s - start_s < 120 or end_s - start_s > 40 * 86_400:
         return None
     step_s = -(-(end_s - start_s) // _POINTS // 60) * 60
@@ -276,10 +290,13 @@ def _figure(connection: Connection, alert: Alert, stored: StoredRule) -> Markup 
     )
     if len(found.points) < 2:
         return None
+    # A value stands where the last minute of its window began, as the alert does, and holds until the next one.
+    points = [(began(second), value) for second, value in found.points]
+    points.append((found.points[-1][0], points[-1][1]))
     return charts.against_threshold(
-        found.points,
+        points,
         alert.threshold,
-        [(alert.since_s, alert.last_s if over else None, alert.peak)],
+        [(alert.began_s, alert.last_s if over else None, alert.peak)],
         words=lambda value: quantity(rule.condition, value),
     )
 

@@ -83,6 +83,12 @@ def change(channel_id: int) -> str | Response | tuple[str, int]:
     return redirect(url_for("channels.show", channel_id=channel_id), 303)
 
 
+@blueprint.get("/alerts/channels/<id:channel_id>/test")
+def tested(channel_id: int) -> Response:
+    """What a test came to was shown here once; who comes back to the address finds the channel, which says it too."""
+    return redirect(url_for("channels.show", channel_id=channel_id), 303)
+
+
 @blueprint.post("/alerts/channels/<id:channel_id>/test")
 def test(channel_id: int) -> str:
     """Sends a test and shows what the service answered. Takes as long as that does, at most half a minute.

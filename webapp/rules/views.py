@@ -168,14 +168,16 @@ class _Shown:
         start_s = end_s - LOOKED_S
         first_s = first_minute(connection)
         if first_s is not None and first_s > start_s:
-            start_s, self.since_ms = min(first_s, end_s - 2 * 60) // 60 * 60, first_s * 1000
+            # An hour at least: an axis of two minutes says nothing.
+            start_s, self.since_ms = min(first_s, end_s - 3_600) // 60 * 60, first_s * 1000
         step_s = -(-(end_s - start_s) // MOST_POINTS // 60) * 60
         found = trend(connection, self.rule, start_s=start_s, end_s=end_s, step_s=step_s, now_ms=g.now_ms)
         if len(found.points) < 2:
             return None
         fired = [(one.since_s, one.until_s, one.peak) for one in self.preview.fired]
         condition = self.rule.condition
-        points = charts.with_peaks(found.points, fired, lowest=condition.below is not None and condition.above is None)
+        seen = [(t, value if first_s is None or t > first_s else None) for t, value in found.points]
+        points = charts.with_peaks(seen, fired, lowest=condition.below is not None and condition.above is None)
         return charts.against_threshold(points, found.threshold, fired, words=self.amount)
 
 
