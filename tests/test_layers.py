@@ -75,6 +75,7 @@ LAYERS = {
             "collector.alerts.units",
             "collector.alerts.wording",
             "collector.alerts.pages",
+            "collector.alerts.rule_changes",
             "collector.alerts.rule_file",
             "collector.alerts.actions",
             "collector.alerts.channels.kinds",

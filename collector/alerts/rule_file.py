@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -18,11 +18,13 @@ from collector.alerts.fields import Path, RuleFault
 from collector.alerts.model import MuteWindow, Rule
 from collector.alerts.mute_text import read_mute, write_mute
 from collector.alerts.rule_text import read_rule, write_rule
+from collector.alerts.text import one_line
 from collector.alerts.written import WrittenFloat, WrittenInt
 
 VERSION = 1
 LARGEST = 2_000_000  # characters
 LARGEST_OF_PAGE = 100_000  # read in 0.6 s of CPU, for which other requests wait
+LONGEST_SHOWN = 300  # of what cannot be read: its id, and why
 DEEPEST = 12
 MOST_OPEN = 100  # brackets; far more than DEEPEST, as text may hold some
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
@@ -43,6 +45,14 @@ class FileFault(ValueError):
 class RuleFile:
     rules: tuple[Rule, ...]
     mutes: tuple[MuteWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Rules and mute windows that are there and cannot be read: by id, why."""
+
+    rules: Mapping[str, str] = field(default_factory=dict)
+    mutes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +93,42 @@ def write_file(rules: Mapping[str, Rule], mutes: Mapping[str, MuteWindow]) -> st
 
 
 def compare(
-    file: RuleFile, rules: Mapping[str, Rule], mutes: Mapping[str, MuteWindow], *, removable: frozenset[str]
+    file: RuleFile,
+    rules: Mapping[str, Rule],
+    mutes: Mapping[str, MuteWindow],
+    *,
+    removable: frozenset[str],
+    unreadable: Unreadable = Unreadable(),
 ) -> Difference:
     """What there is against what the file says. Of rules that the file does not name only `removable` ones go, as do
-    all mute windows if the file names any."""
+    all mute windows if the file names any. What is `unreadable` is shown as a comment."""
     wanted = {rule.id: rule for rule in file.rules}
-    removed = sorted(id for id in rules if id not in wanted and id in removable)
+    there = {*rules, *unreadable.rules}
+    removed = sorted(id for id in there if id not in wanted and id in removable)
     kept = {id: rule for id, rule in rules.items() if id not in removed}
     wanted_mutes = {mute.id: mute for mute in file.mutes} if file.mutes else dict(mutes)
-    before, after = write_file(rules, mutes), write_file({**kept, **wanted}, wanted_mutes)
+    removed_mutes = sorted({*mutes, *unreadable.mutes} - wanted_mutes.keys()) if file.mutes else []
+    before = write_file(rules, mutes) + _comments(unreadable)
+    left = Unreadable(
+        {id: why for id, why in unreadable.rules.items() if id not in wanted and id not in removed},
+        {id: why for id, why in unreadable.mutes.items() if id not in wanted_mutes and id not in removed_mutes},
+    )
+    after = write_file({**kept, **wanted}, wanted_mutes) + _comments(left)
     shown = difflib.unified_diff(before.splitlines(), after.splitlines(), "now", "file", lineterm="", n=4)
     return Difference(
         changed=tuple(rule for rule in file.rules if rules.get(rule.id) != rule),
         removed=tuple(removed),
         changed_mutes=tuple(mute for mute in wanted_mutes.values() if mutes.get(mute.id) != mute),
-        removed_mutes=tuple(sorted(mutes.keys() - wanted_mutes.keys())),
+        removed_mutes=tuple(removed_mutes),
         text="\n".join(shown),
+    )
+
+
+def _comments(unreadable: Unreadable) -> str:
+    return "".join(
+        f"# The {what} {one_line(id, LONGEST_SHOWN)} cannot be read: {one_line(why, LONGEST_SHOWN)}\n"
+        for what, some in (("rule", unreadable.rules), ("mute window", unreadable.mutes))
+        for id, why in sorted(some.items())
     )
 
 

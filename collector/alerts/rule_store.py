@@ -84,6 +84,15 @@ class BrokenRule:
 
     id: str
     name: str
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenMute:
+    """A mute window likewise."""
+
+    id: str
     reason: str
 
 
@@ -124,8 +133,7 @@ class MuteCache:
             known = self._known.get(row.id)
             if known is None or known[0] != version:
                 try:
-                    mute = read_mute(row.id, json.loads(row.definition))
-                    known = version, replace(mute, enabled=row.enabled)
+                    known = version, _stored_mute(row)
                 except _UNREADABLE as error:
                     logger.error("the mute window %s cannot be read and is left out: %s", row.id, error)  # noqa: TRY400
                     known = version, None
@@ -158,7 +166,7 @@ def broken_rules(connection: Connection) -> list[BrokenRule]:
         try:
             _stored(row)
         except _UNREADABLE as error:
-            found.append(BrokenRule(row.id, row.name, one_line(str(error), MAX_REASON)))
+            found.append(BrokenRule(row.id, row.name, row.origin, one_line(str(error), MAX_REASON)))
     return found
 
 
@@ -209,6 +217,17 @@ def read_mutes(connection: Connection) -> list[MuteWindow]:
     return MuteCache().read(connection)
 
 
+def broken_mutes(connection: Connection) -> list[BrokenMute]:
+    """Those that cannot be read, likewise."""
+    found = []
+    for row in connection.execute(select(alert_mutes).order_by(alert_mutes.c.id)):
+        try:
+            _stored_mute(row)
+        except _UNREADABLE as error:
+            found.append(BrokenMute(row.id, one_line(str(error), MAX_REASON)))
+    return found
+
+
 def save_mute(connection: Connection, mute: MuteWindow, *, now_ms: int) -> None:
     """Makes or changes the window."""
     connection.execute(delete(alert_mutes).where(alert_mutes.c.id == mute.id))
@@ -241,3 +260,7 @@ def _stored(row: Row[Any]) -> StoredRule:
     rule = read_rule(row.id, json.loads(row.definition))
     rule = replace(rule, enabled=row.enabled, name=row.name)
     return StoredRule(rule, row.origin, row.created_ms, row.updated_ms)
+
+
+def _stored_mute(row: Row[Any]) -> MuteWindow:
+    return replace(read_mute(row.id, json.loads(row.definition)), enabled=row.enabled)

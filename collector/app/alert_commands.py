@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from collector.alerts.model import Alert, Rule
-    from collector.alerts.rule_file import Difference, RuleFile
+    from collector.alerts.rule_file import RuleFile
 
 DIFFERENT = 3  # the exit code of `diff` where there is a difference
 _STATES = ("active", "open", "acknowledged", "resolved", "all")
 _ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 _note = click.option("--note", default="", metavar="TEXT", help="Kept in the alert's history, and told.")
 _file = click.argument("file", type=click.File("r", encoding="utf-8"))
-_prune = click.option("--prune", is_flag=True, help="Also remove rules that did not come from a file.")
+_prune = click.option(
+    "--prune", is_flag=True, help="Also remove rules of the dashboard, and those that cannot be read."
+)
 
 
 @click.group()
@@ -167,8 +169,10 @@ def diff(file: IO[str], prune: bool, database_url: str | None) -> None:
 
     Exit code 0: nothing, 3: something.
     """
+    from collector.alerts.rule_changes import difference  # noqa: PLC0415  # see above
+
     with _connection(database_url, write=False) as connection:
-        found = _difference(connection, _read(file), prune=prune)
+        found = difference(connection, _read(file), prune=prune)
     if found:
         click.echo(_clean_lines(found.text))
         sys.exit(DIFFERENT)
@@ -184,22 +188,14 @@ def apply(file: IO[str], prune: bool, database_url: str | None) -> None:
     Rules that an earlier file brought and this one does not name are removed; those of the dashboard stay. All of it
     is applied or, if anything is wrong with the file, nothing.
     """
-    from collector.alerts import actions  # noqa: PLC0415  # see above
-    from collector.alerts.rule_store import FILE, delete_mutes, save_mute, save_rule  # noqa: PLC0415
+    from collector.alerts.rule_changes import apply_file  # noqa: PLC0415  # see above
 
     with _connection(database_url) as connection:
-        read = _read(file)
-        found, now_ms = _difference(connection, read, prune=prune), _now_ms()
-        for rule in read.rules:
-            save_rule(connection, rule, origin=FILE, now_ms=now_ms)
-        actions.remove_rules(connection, found.removed, now_ms=now_ms)
-        for mute in found.changed_mutes:
-            save_mute(connection, mute, now_ms=now_ms)
-        delete_mutes(connection, found.removed_mutes)
+        found = apply_file(connection, _read(file), now_ms=_now_ms(), prune=prune)
     for rule in found.changed:
         click.echo(f"{rule.id} was saved.")
     for id in (*found.removed, *found.removed_mutes):
-        click.echo(f"{id} was removed.")
+        click.echo(f"{_clean(id)} was removed.")
     for mute in found.changed_mutes:
         click.echo(f"{mute.id} was saved.")
     if not found:
@@ -249,19 +245,6 @@ def _read(file: IO[str]) -> RuleFile:
         raise CannotChange(f"{file.name}, {_clean(str(fault))}.") from None
     except UnicodeDecodeError:
         raise CannotChange(f"{file.name} is no text in UTF-8.") from None
-
-
-def _difference(connection: Connection, file: RuleFile, *, prune: bool) -> Difference:
-    from collector.alerts.rule_file import compare  # noqa: PLC0415  # see above
-    from collector.alerts.rule_store import FILE, read_mutes, read_rules  # noqa: PLC0415
-
-    stored = read_rules(connection)
-    return compare(
-        file,
-        {id: one.rule for id, one in stored.items()},
-        {mute.id: mute for mute in read_mutes(connection)},
-        removable=frozenset(id for id, one in stored.items() if prune or one.origin == FILE),
-    )
 
 
 @contextmanager

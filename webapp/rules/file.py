@@ -6,13 +6,11 @@ from flask import Response, g, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as BaseResponse
 
-from collector.alerts import actions
 from collector.alerts.pages import list_mutes, read_rules
-from collector.alerts.rule_file import LARGEST_OF_PAGE, Difference, FileFault, RuleFile, compare, read_file, write_file
+from collector.alerts.rule_changes import apply_file, difference
+from collector.alerts.rule_file import LARGEST_OF_PAGE, FileFault, read_file, write_file
 from webapp.rules.views import blueprint
 from webapp.store import begin, connect
-
-FILE = "file"  # where rules come from that were applied here
 
 
 @blueprint.get("/alerts/rules.yaml")
@@ -44,27 +42,11 @@ def use_file() -> str | BaseResponse | tuple[str, int]:
         return render_template("rules/file.html", now=now, text=text, difference=None, fault=fault), 400
     if request.form.get("action") != "apply":
         with connect() as connection:
-            difference = _difference(connection, read)
-        return render_template("rules/file.html", now=now, text=text, difference=difference, fault=None)
+            found = difference(connection, read)
+        return render_template("rules/file.html", now=now, text=text, difference=found, fault=None)
     with begin() as connection:
-        difference = _difference(connection, read)
-        for rule in read.rules:
-            actions.change_rule(connection, rule, origin=FILE, now_ms=g.now_ms)
-        actions.remove_rules(connection, difference.removed, now_ms=g.now_ms)
-        for mute in difference.changed_mutes:
-            actions.change_mute(connection, mute, now_ms=g.now_ms)
-        actions.remove_mutes(connection, difference.removed_mutes)
+        apply_file(connection, read, now_ms=g.now_ms)
     return redirect(url_for("rules.index"), 303)
-
-
-def _difference(connection: Connection, read: RuleFile) -> Difference:
-    stored = read_rules(connection)
-    return compare(
-        read,
-        {id: one.rule for id, one in stored.items()},
-        {row.mute.id: row.mute for row in list_mutes(connection, now_ms=g.now_ms)},
-        removable=frozenset(id for id, one in stored.items() if one.origin == FILE),
-    )
 
 
 def _written(connection: Connection) -> str:

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from collector.alerts.mute_text import read_mute
+from collector.alerts.rule_store import save_mute, save_rule
 from collector.domain.facts import Result
+from collector.store.alert_tables import alert_mutes, alert_rules
 from collector.store.engine import open_engine
 from tests.collector.alerts.world import World, rule
 from tests.collector.app.clew import clew
@@ -66,6 +69,36 @@ def test_a_file_of_rules(world: World, tmp_path: Path) -> None:
     assert run(world.writing, "apply", str(file))[1] == "other was saved.\ncheckout was removed.\n"
     assert "rule " in run(world.writing, "rules")[1]  # it did not come from a file
     assert run(world.writing, "apply", str(file), "--prune")[1] == "rule was removed.\n"
+
+
+def test_what_cannot_be_read_is_shown_and_removed(world: World, tmp_path: Path) -> None:
+    """Of a file's own without being asked to, as all that the next file does not name; of others with `--prune`. What
+    the file names is mended."""
+    world.begin(rule(), rule(id="named"))
+    with world.writing.begin() as connection:
+        save_rule(connection, rule(id="filed"), origin="file", now_ms=1)
+        save_mute(connection, read_mute("old", {"start": "22:00", "length": "8h"}), now_ms=1)
+        connection.execute(update(alert_rules).values(definition='{"condition": "of a later version"}'))
+        connection.execute(update(alert_mutes).values(definition="{"))
+    file = tmp_path / "rules.yaml"
+    file.write_text("version: 1\nrules:\n  named: {condition: errors}\n")
+    code, shown, _ = run(world.writing, "diff", str(file))
+    assert code == 3
+    gone = [line.partition(" cannot be read: ")[0] for line in shown.splitlines() if line.startswith("-#")]
+    assert ["-# The rule filed", "-# The rule named"] == gone
+    assert " # The rule rule cannot be read: " in shown
+    assert "of a later version" in shown
+    assert run(world.writing, "apply", str(file))[:2] == (0, "named was saved.\nfiled was removed.\n")
+    assert run(world.writing, "diff", str(file))[:2] == (0, "")
+
+    file.write_text(f"{file.read_text()}mutes:\n  nights: {{start: 22:00, length: 8h}}\n")
+    shown = run(world.writing, "diff", str(file), "--prune")[1]
+    assert "-# The rule rule cannot be read: " in shown
+    assert "-# The mute window old cannot be read: " in shown
+    said = "rule was removed.\nold was removed.\nnights was saved.\n"
+    assert run(world.writing, "apply", str(file), "--prune")[:2] == (0, said)
+    assert "cannot be read" not in run(world.writing, "rules")[2]
+    assert run(world.writing, "diff", str(file), "--prune") == (0, "", "")
 
 
 def test_alerts(world: World) -> None:
