@@ -1,13 +1,10 @@
 """How long a client may take to send a request's body, and who has to go when all wait for slow ones.
 
-A request holds a thread while its body arrives, and granian has no time limit for that: some hundred clients that send
-a byte a second, or nothing, would hold every thread. A thread that waits in granian for a body can be reached by the
-connection only: reading from it is shut down, the thread gets what has arrived and answers 503, and the client, if it
-listens, reads that.
+granian has no time limit for a body: some hundred clients that send a byte a second, or nothing, would take all places
+for exports, or all threads that pages have. Whoever is given up is answered 503 at once, and may read that.
 
-granian does not say on which connection a request came. The one whose body has been awaited for N seconds is among
-those from the same address that nothing was sent to for N seconds, which is what the kernel knows (TCP_INFO). Whoever
-else that fits is idle, and opens a new connection when it has something to send.
+Connections that send no request hold neither, but no more than so many can be open. Which ones are idle the kernel
+knows (TCP_INFO).
 """
 
 from __future__ import annotations
@@ -25,12 +22,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from collector.app.request_body import Body
+
 SLOW_S = 1.0  # a body that takes longer is slow
 EVERY_S = 0.5
 CONNECTIONS_EVERY_S = 5.0  # looking through 4,096 connections takes 30 ms
 IDLE_S = 10.0  # connections idle for longer are closed when nearly all are taken
 _FULL = 7 / 8  # of all connections
-_TICK_S = 0.01  # the kernel counts in ticks of up to this
 # Of struct tcp_info (linux/tcp.h): milliseconds since data was last sent, and 8 bytes on, received.
 _LAST_SENT = struct.Struct("44xI4xI")
 _FILES = Path("/proc/self/fd")
@@ -38,54 +36,8 @@ _FILES = Path("/proc/self/fd")
 _logger = logging.getLogger(__name__)
 
 
-class Body:
-    """A request's `wsgi.input`, which somebody watches while it is read."""
-
-    __slots__ = ("_input", "_patience", "address", "bytes", "cut", "expects", "since")
-
-    def __init__(self, patience: Patience, environ: dict[str, Any]) -> None:
-        self._patience = patience
-        self._input = environ["wsgi.input"]
-        self.address: str = environ["REMOTE_ADDR"]
-        # Such a client is told to go on when its body is first asked for, and only then.
-        self.expects = "HTTP_EXPECT" in environ
-        self.since = 0.0  # monotonic: when its first byte was asked for
-        self.bytes = 0  # read so far
-        self.cut = False  # True: it took too long, and what was read is not all
-
-    def read(self, size: int | None = None) -> bytes:
-        with self:
-            data: bytes = self._input.read(size)
-        self.bytes += len(data)
-        return data
-
-    def readline(self, size: int | None = None) -> bytes:
-        with self:
-            data: bytes = self._input.readline(size)
-        return data
-
-    def readlines(self, hint: int | None = None) -> list[bytes]:
-        with self:
-            lines: list[bytes] = self._input.readlines(hint)
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        while line := self.readline():
-            yield line
-
-    def __enter__(self) -> None:
-        if not self.since:
-            self.since = time.monotonic()
-        self._patience.reading.add(self)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._patience.reading.discard(self)
-
-
 class Patience:
-    """Watches the bodies that are being read on a port. Where there is no TCP_INFO (macOS) it can do nothing."""
+    """Watches what clients are slow with on a port. Idle connections stay where there is no TCP_INFO (macOS)."""
 
     def __init__(self, port: int, *, timeout_s: float, most_slow: int, most_bytes: int, max_connections: int) -> None:
         """A body may take `timeout_s`. Of those that take longer than SLOW_S, `most_slow` are waited for, and no more
@@ -102,8 +54,7 @@ class Patience:
         self._thread = threading.Thread(target=self._run, name="patience", daemon=True)
 
     def start(self) -> None:
-        if hasattr(socket, "TCP_INFO"):
-            self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -128,35 +79,20 @@ class Patience:
         size = 0
         slow = [body for body in self.reading.copy() if now - body.since > SLOW_S]
         for count, body in enumerate(sorted(slow, key=lambda body: body.since, reverse=True), 1):
-            size += body.bytes
+            size += body.size
             if now - body.since > self._timeout_s or count > self._most_slow or size > self._most_bytes:
                 late.append(body)
         if not late:
             return
-        latest: dict[str, float] = {}
         for body in late:
-            latest[body.address] = max(latest.get(body.address, 0.0), body.since)
-        found = list(_connections(self._port))
-        for address, since in latest.items():
-            # Those that began at the same tick cannot be told apart, and go with them.
-            bodies = [
-                body for body in self.reading.copy() if body.address == address and body.since <= since + 2 * _TICK_S
-            ]
-            expects = any(body.expects for body in bodies)
-            new = [body for body in bodies if not body.cut]
-            for body in new:
-                body.cut = True
-            if new:
-                self.cut_bodies += len(new)
-                _logger.warning("gave up %d bodies that came too slowly from %s", len(new), address)
-            for connection in found:
-                # Its last word is its own.
-                waits = connection.heard_s <= connection.sent_s + _TICK_S or expects
-                if connection.address == address and waits and connection.sent_s >= now - since - _TICK_S:
-                    connection.hang_up()
+            body.cut_off()
+        self.cut_bodies += len(late)
+        _logger.warning("gave up %d bodies that came too slowly, the first from %s", len(late), late[0].address)
 
     def look_at_connections(self) -> None:
         """Closes those that have been idle for longest when hardly any more could be opened."""
+        if not hasattr(socket, "TCP_INFO"):
+            return
         found = list(_connections(self._port))
         if len(found) <= self._most_connections:
             return

@@ -143,6 +143,7 @@ def running(settings: Settings) -> Iterator[Running]:
             listener,
             threads=settings.threads,
             max_connections=settings.max_connections,
+            never_waits=receives,
             body_timeout_s=settings.body_timeout_s,
             most_slow=(settings.threads - RESERVED_THREADS) // 2,
             most_slow_bytes=settings.max_queue_bytes // 2,
@@ -240,6 +241,11 @@ def route(
         return dashboard(environ, start_response)
 
     return application
+
+
+def receives(path: str) -> bool:
+    """Whether what `route` calls for the path waits for nothing."""
+    return path.startswith(otlp.PREFIX) and path != firehose.PATH
 
 
 def stop_signals() -> threading.Event:

@@ -15,26 +15,26 @@ tests of this module run every call that is used.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-import granian._futures
 import granian._granian
 from granian.http import HTTP1Settings
 
+from collector.app.environ import Scope, environ_of
 from collector.app.errors import CannotListen
-from collector.app.patience import Body, Patience
+from collector.app.patience import Patience
+from collector.app.request_body import Body, Source, stream
 from collector.receivers.answer import LATER, SEND_LATER
+from collector.receivers.body import BODY
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from _typeshed.wsgi import WSGIApplication
 
     from collector.app.tls import Tls
 
@@ -45,15 +45,21 @@ IDLE_THREAD_S = 30
 _logger = logging.getLogger(__name__)
 
 _granian: Any = granian._granian  # the stubs that come with it are those of an earlier version
-_futures: Any = granian._futures
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
-class _Exchange(Protocol):
+class _Exchange(Source, Protocol):
     """granian's side of one request."""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+
+
+class _Request(Protocol):
+    """What granian hands over. Where all let go of `proto` and nobody has answered, granian answers 500."""
+
+    proto: _Exchange
+    scope: Scope
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -80,7 +86,11 @@ def url_of(listener: socket.socket, *, tls: bool) -> str:
 
 
 class Server:
-    """Serves a WSGI application on a listening socket, which it owns from now on, until it is stopped."""
+    """Serves a WSGI application on a listening socket, which it owns from now on, until it is stopped.
+
+    granian's one thread that runs Python calls the application itself where it `never_waits`, which is told by the
+    path, and has it called by one of `threads` others elsewhere.
+    """
 
     def __init__(
         self,
@@ -89,13 +99,14 @@ class Server:
         *,
         threads: int,
         max_connections: int,
+        never_waits: Callable[[str], bool] = lambda _path: False,
         body_timeout_s: float = 30.0,
         most_slow: int | None = None,
         most_slow_bytes: int = 32 * 1024 * 1024,
         tls: Tls | None = None,
     ) -> None:
-        """No more than `most_slow` threads wait for slow bodies, half of all unless told, and no more than
-        `most_slow_bytes` of what came of them are kept."""
+        """No more than `most_slow` slow bodies are waited for, half as many as there are threads unless told, and no
+        more than `most_slow_bytes` of what came of them are kept."""
         self.port = listener.getsockname()[1]
         self.patience = Patience(
             self.port,
@@ -105,24 +116,28 @@ class Server:
             max_connections=max_connections,
         )
         self.url = url_of(listener, tls=tls is not None)
+        self._application = application
+        self._never_waits = never_waits
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._signal = _granian.WorkerSignal()
         self._stopped = threading.Event()
         self._signal.add_cb(self._stopped.set)
-        self._loop = asyncio.new_event_loop()  # the scheduler asks for one; a WSGI worker never runs it
-        self._scheduler = _futures._new_cbscheduler(
-            self._loop, _serve_with(application, self.patience), impl_asyncio=True
-        )
-        self._worker = _granian.WSGIWorker(
+        self._loop = _AtOnce()
+        self._scheduler = _Scheduler(self._loop, self._serve, None, _nothing, _nothing)
+        self._scheduler._schedule_fn = self._serve
+        self._worker = _granian.RSGIWorker(
             1,
             (None, _granian.SocketHolder(listener.detach(), False, BACKLOG)),
             None,
             1,  # thread for I/O: it does 100,000 requests/s, Python is the limit
             8,  # threads for blocking I/O, which nothing here uses
-            threads,
+            1,  # thread that runs Python: any more would fight it for the interpreter's lock
             IDLE_THREAD_S,
             max_connections,
             "1",
             HTTP1Settings(header_read_timeout=HEADERS_TIMEOUT_S * 1000),
+            None,
+            False,  # WebSockets
             None,
             ssl_enabled=tls is not None,
             ssl_cert=str(tls.certificate) if tls is not None else None,
@@ -140,57 +155,67 @@ class Server:
         self._signal.set()
         done = self._stopped.wait(timeout_s)
         self.patience.stop()
-        self._loop.close()
+        self._pool.shutdown(wait=False)
         return done
 
+    def _serve(self, request: _Request) -> None:
+        """One request; called by granian's thread, which nobody would tell what is raised here."""
+        try:
+            exchange, environ = request.proto, environ_of(request.scope)
+            environ[BODY] = Body(exchange, self.patience, environ)
+            if self._never_waits(environ["PATH_INFO"]):
+                _answer(self._application, environ, exchange)
+            else:
+                self._pool.submit(_answer_waiting, self._application, environ, exchange)
+        except Exception:
+            _logger.exception("a request could not be begun")
 
-def _serve_with(application: WSGIApplication, patience: Patience) -> Callable[[_Exchange, dict[str, Any]], None]:
-    """granian's callback for a WSGI application.
 
-    granian's own copies the process's environment variables into every request, secrets included. A body is sent
-    whole: all of ours are in memory or small files.
-    """
-    constant = {
-        "SCRIPT_NAME": "",
-        "SERVER_SOFTWARE": "Clew",
-        "wsgi.errors": sys.stderr,
-        "wsgi.input_terminated": True,
-        "wsgi.multiprocess": False,
-        "wsgi.multithread": True,
-        "wsgi.run_once": False,
-        "wsgi.version": (1, 0),
-    }
+class _AtOnce:
+    """In the place of an event loop, of which granian wants that it calls what waits for a future."""
 
-    def serve(exchange: _Exchange, scope: dict[str, Any]) -> None:
-        """granian waits for the answer, whichever thread gives it, also after this has returned."""
-        status, headers, written = 500, list[tuple[str, str]](), list[bytes]()
+    def call_soon(self, callback: Callable[..., object], *args: object, context: object = None) -> None:  # noqa: ARG002
+        callback(*args)
 
-        def start_response(
-            line: str, fields: list[tuple[str, str]], _exc_info: _ExcInfo | None = None, /
-        ) -> Callable[[bytes], object]:
-            nonlocal status, headers
-            status, headers = int(line[:3]), fields
-            return written.append
+    call_soon_threadsafe = call_soon
 
-        def send(make: Callable[[StartResponse], Iterable[bytes]]) -> None:
-            nonlocal status, headers
-            try:
-                result = make(start_response)
-                if result is LATER:
-                    return
-                body = _whole(result, written)
-            except Exception:
-                _logger.exception("%s %s failed", scope["REQUEST_METHOD"], scope["PATH_INFO"])
-                status, headers = 500, [("content-type", "text/plain; charset=utf-8")]
-                body = b"Something went wrong here. The server's log says what.\n"
-            exchange.response_bytes(status, headers, body)
 
-        environ = constant | scope
-        environ["wsgi.input"] = Body(patience, environ)
-        environ[SEND_LATER] = send
-        send(partial(application, environ))
+class _Scheduler(_granian.CallbackScheduler):  # type: ignore[misc]  # Any
+    """granian's own makes a task of an event loop of each request."""
 
-    return serve
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+def _answer_waiting(application: WSGIApplication, environ: dict[str, Any], exchange: _Exchange) -> None:
+    environ["wsgi.input"] = stream(environ[BODY])
+    _answer(application, environ, exchange)
+
+
+def _answer(application: WSGIApplication, environ: dict[str, Any], exchange: _Exchange) -> None:
+    """A body is sent whole: all of ours are in memory or small files. granian waits for the answer, whichever thread
+    gives it, also after this has returned."""
+    status, headers, written = 500, list[tuple[str, str]](), list[bytes]()
+
+    def start_response(
+        line: str, fields: list[tuple[str, str]], _exc_info: _ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        nonlocal status, headers
+        status, headers = int(line[:3]), fields
+        return written.append
+
+    environ[SEND_LATER] = exchange.response_bytes
+    try:
+        result = application(environ, start_response)
+        if result is LATER:
+            return
+        body = _whole(result, written)
+    except Exception:
+        _logger.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        status, headers = 500, [("content-type", "text/plain; charset=utf-8")]
+        body = b"Something went wrong here. The server's log says what.\n"
+    exchange.response_bytes(status, headers, body)
 
 
 def _whole(result: Iterable[bytes], written: list[bytes]) -> bytes:

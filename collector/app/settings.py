@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(
         30.0,
         gt=0,
-        description="How long a request's body may take to arrive; then 503. Slow ones get half of the threads.",
+        description="How long a request's body may take to arrive; then 503. Slow ones get half of the places.",
     )
     retention_exports_days: float = Field(
         14.0,

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from collector.receivers.refusal import Refusal
 
-    SendLater = Callable[[Callable[[StartResponse], Iterable[bytes]]], None]
+    SendLater = Callable[[int, list[tuple[str, str]], bytes], None]
 
-# What an application returns that answers later: it calls, once and from any thread, what its WSGI environment holds
-# under SEND_LATER, with what makes the answer.
+# What an application returns that answers otherwise: it calls, once and from any thread, what its WSGI environment
+# holds under SEND_LATER, with the status, the headers and the body.
 LATER: Iterable[bytes] = []
 SEND_LATER = "clew.send_later"
 
@@ -60,14 +60,13 @@ def accepted(content_type: str, signal: Signal, rejected: int, reason: str) -> b
 
 
 def refused(start_response: StartResponse, content_type: str, refusal: Refusal) -> list[bytes]:
-    """A google.rpc.Status for clients whose content type we speak, otherwise text."""
-    headers = []
-    if refusal.retry_after_s is not None:
-        headers.append(("retry-after", str(max(1, math.ceil(refusal.retry_after_s)))))
-    if refusal.allow is not None:
-        headers.append(("allow", refusal.allow))
-    if refusal.status == 401:
-        headers.append(("www-authenticate", "Bearer"))
+    status, headers, body = refusal_answer(content_type, refusal)
+    start_response(_REASONS[status], headers)
+    return [body]
+
+
+def refusal_answer(content_type: str, refusal: Refusal) -> tuple[int, list[tuple[str, str]], bytes]:
+    """A google.rpc.Status for clients whose content type we speak, otherwise text; with the status and the headers."""
     message = str(refusal)
     if content_type == JSON:
         body = json.dumps({"code": int(refusal.code), "message": message}).encode()
@@ -75,7 +74,14 @@ def refused(start_response: StartResponse, content_type: str, refusal: Refusal) 
         body = rpc_status(refusal.code, message)
     else:
         content_type, body = TEXT, f"{message}\n".encode(errors="replace")
-    return respond(start_response, refusal.status, content_type, body, headers)
+    headers = [("content-type", content_type)]
+    if refusal.retry_after_s is not None:
+        headers.append(("retry-after", str(max(1, math.ceil(refusal.retry_after_s)))))
+    if refusal.allow is not None:
+        headers.append(("allow", refusal.allow))
+    if refusal.status == 401:
+        headers.append(("www-authenticate", "Bearer"))
+    return refusal.status, headers, body
 
 
 def rpc_status(code: int, message: str, retry_after_s: float | None = None) -> bytes:

@@ -11,10 +11,13 @@ from collector.receivers.admission import RETRY_AFTER_S
 from collector.receivers.refusal import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from collector.receivers.admission import Grant
 
+# What an environment holds the request's body under, for whoever does not wait for it: `next(then)` calls `then`, from
+# whatever thread, with the next piece, and with nothing at the end; `finish(then)` calls it when an answer can be sent.
+BODY = "clew.body"
 # zlib copies what it did not use of its input at the end of every member, and what it did not come to whenever its
 # output is full; small inputs keep those copies small.
 _INPUT = 64 * 1024
@@ -29,49 +32,89 @@ _GZIP = 31  # zlib's number for "gzip header, largest window"
 
 
 def read_body(environ: Mapping[str, Any], limit: int, grant: Grant) -> bytes:
-    """The body as sent. Raises Refusal when it is too long, cut short or of unknown length."""
-    stated = environ.get("CONTENT_LENGTH", "")
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        data = _read(environ, limit + 1, grant)
-        if len(data) > limit:
-            _drain(environ)
-            raise too_large(limit)
+    """The body as sent, waited for. Raises Refusal when it is too long, cut short or of unknown length."""
+    reading = _reading(environ, limit, grant)
+    try:
+        size = next(reading)
+        while True:
+            size = reading.send(environ["wsgi.input"].read(size))
+    except StopIteration as end:
+        body: bytes = end.value
+        return body
+
+
+class LaterBody:
+    """The same without waiting: `then` is called, from whatever thread, with the body or what `read_body` raises."""
+
+    __slots__ = ("_ask", "_reading", "_then")
+
+    def __init__(
+        self, environ: Mapping[str, Any], limit: int, grant: Grant, then: Callable[[bytes | Exception], object]
+    ) -> None:
+        self._ask = environ[BODY].next
+        self._reading = _reading(environ, limit, grant)
+        self._then = then
+
+    def read(self, piece: bytes | None = None) -> None:
+        """Begins."""
+        try:
+            self._reading.send(piece)
+        except StopIteration as end:
+            outcome: bytes | Exception = end.value
+        except Refusal as refusal:
+            # Its frames would keep the request in memory, and with it the connection, until the garbage is collected.
+            outcome = refusal.with_traceback(None)
+        except Exception as error:  # noqa: BLE001  # whoever waits must hear of it
+            outcome = error
+        else:
+            self._ask(self.read)
+            return
+        self._then(outcome)
+
+
+def _reading(environ: Mapping[str, Any], limit: int, grant: Grant) -> Generator[int, bytes | None, bytes]:
+    """Gives how many bytes may come, and takes what came of them, nothing at the end; what comes without having been
+    waited for may be more. In pieces, because what a client says it will send takes no room before it comes: eight
+    clients that say 8 MiB and send nothing would keep all others out."""
+    length = _length(environ)
+    if length is not None and length > limit:
+        yield from _draining(environ)
+        raise too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    left = limit + 1 if length is None else length
+    while left > 0 and (piece := (yield min(left, _PIECE))):
+        size += len(piece)
+        left -= len(piece)
+        refusal = None
+        try:
+            grant.take(len(piece))
+        except Refusal as error:
+            refusal = error
+        if size > limit:
+            refusal = too_large(limit)
+        if refusal is not None:
+            pieces.clear()
+            yield from _draining(environ)
+            raise refusal
+        pieces.append(piece)
+    if length is None or size < length:
         _check_whole(environ)
-        return data
+    if length is not None and size < length:
+        raise Refusal(400, "cut_short", f"The body ended after {size} of {length} bytes.")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _length(environ: Mapping[str, Any]) -> int | None:
+    """As stated; None where it comes in chunks."""
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return None
+    stated = environ.get("CONTENT_LENGTH", "")
     if not stated:
         raise Refusal(411, "no_length", "Say how long the body is: send Content-Length, or send it chunked.")
     if not (stated.isascii() and stated.isdigit()):
         raise Refusal(400, "malformed", "The Content-Length is no number.")
-    length = int(stated)
-    if length > limit:
-        _drain(environ)
-        raise too_large(limit)
-    data = _read(environ, length, grant)
-    if len(data) < length:
-        _check_whole(environ)
-        raise Refusal(400, "cut_short", f"The body ended after {len(data)} of {length} bytes.")
-    return data
-
-
-def _read(environ: Mapping[str, Any], length: int, grant: Grant) -> bytes:
-    """So many bytes, or all there are. Asked for in pieces: what a client says it will send takes no room before it
-    comes, or eight clients that say 8 MiB and send nothing would keep all others out."""
-    read = environ["wsgi.input"].read
-    pieces: list[bytes] = []
-    while length > 0:
-        size = min(length, _PIECE)
-        try:
-            grant.take(size)
-        except Refusal:
-            pieces.clear()
-            _drain(environ)
-            raise
-        piece = read(size)
-        pieces.append(piece)
-        length -= size
-        if len(piece) < size:
-            break
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return int(stated)
 
 
 def decompress(data: bytes, encoding: str, limit: int, grant: Grant) -> bytes:
@@ -153,17 +196,17 @@ def _inflate(data: memoryview, name: str, wbits: int, limit: int, grant: Grant) 
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _drain(environ: Mapping[str, Any]) -> None:
+def _draining(environ: Mapping[str, Any]) -> Generator[int, bytes | None, None]:
     """Lets a client finish its body before it is answered: many look for an answer only then, and would see the
     connection break instead. One that waits for leave to send (`Expect: 100-continue`) needs none of this."""
     left = 0 if environ.get("HTTP_EXPECT", "").lower() == "100-continue" else _MAX_DRAINED
-    while left > 0 and (piece := environ["wsgi.input"].read(_INPUT)):
+    while left > 0 and (piece := (yield _INPUT)):
         left -= len(piece)
 
 
 def _check_whole(environ: Mapping[str, Any]) -> None:
-    """Raises Refusal where the server gave up waiting for the rest, which it tells by the input's `cut`."""
-    if getattr(environ["wsgi.input"], "cut", False):
+    """Raises Refusal where the server gave up waiting for the rest, which it tells by the body's `cut`."""
+    if getattr(environ.get(BODY), "cut", False):
         raise Refusal(
             503,
             "too_slow",

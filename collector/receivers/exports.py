@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from collector.domain.errors import MalformedExport
@@ -65,10 +65,11 @@ class Exports:
         self._now_ms = now_ms
         # Python runs one thread at a time anyway. 200 that fought for their turn in the midst of parsing took 1,800 µs
         # of CPU for each export, all told, and 1,000 when they waited for a lock. So none waits: one thread at a time
-        # reads what all have brought. Large bodies, each of which takes many times its size for a moment, are read by
-        # who brings them, one after the other: small ones do not wait for them.
+        # reads what all have brought. Large bodies, each of which takes many times its size for a moment, are read one
+        # after the other by a thread of their own: small ones do not wait for them.
         self._brought: deque[_Export] = deque()
-        self._small, self._large = threading.Lock(), threading.Lock()
+        self._reading = threading.Lock()
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="large-exports")
 
     def take(self, signal: Signal, body: bytes, *, json: bool = False) -> Intake:
         """As `take_later`; returns once what the request holds is stored, and tells what of it was not.
@@ -86,17 +87,20 @@ class Exports:
         another exception where something is wrong here. Raises nothing."""
         export = _Export(signal, body, json, settle)
         if len(body) > _LARGE:
-            with self._large:
-                self._read(export)
+            self.aside(lambda: self._read(export))
             return
         self._brought.append(export)
         # Asked again after letting go: another one may have been brought meanwhile, and have found it locked.
-        while self._brought and self._small.acquire(blocking=False):
+        while self._brought and self._reading.acquire(blocking=False):
             try:
                 while self._brought:
                     self._read(self._brought.popleft())
             finally:
-                self._small.release()
+                self._reading.release()
+
+    def aside(self, do: Callable[[], object]) -> None:
+        """Has something done that takes long, by the thread that reads large exports. It may raise nothing."""
+        self._large.submit(do)
 
     def submit(self, facts: Facts) -> None:
         """Returns once they are stored. Raises Refusal."""

@@ -9,8 +9,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from collector.domain.facts import Signal
-from collector.receivers.answer import JSON, LATER, PROTOBUF, SEND_LATER, accepted, refused, respond
-from collector.receivers.body import decompress, read_body
+from collector.receivers.answer import JSON, LATER, PROTOBUF, SEND_LATER, accepted, refusal_answer
+from collector.receivers.body import BODY, LaterBody, decompress
 from collector.receivers.refusal import Code, Refusal
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
     from collector.domain.intake import Intake
-    from collector.receivers.admission import Admission, Grant
+    from collector.receivers.admission import Admission
     from collector.receivers.answer import SendLater
     from collector.receivers.authentication import Authentication
     from collector.receivers.counters import Counters
     from collector.receivers.exports import Exports
-    from collector.receivers.keyring import Key
 
 PREFIX = "/v1/"
+# Bytes of a compressed body that whoever brings it may unpack: they come to 8 MiB at most by gzip, which takes 10 ms.
+MOST_AT_ONCE = 8 * 1024
 JSON_SHARE = 4  # JSON may have a quarter of the size: it takes several times the memory, and ten times the time
 _SIGNALS = {"/v1/traces": Signal.TRACES, "/v1/logs": Signal.LOGS, "/v1/metrics": Signal.METRICS}
 
@@ -51,7 +52,9 @@ class OtlpReceiver:
         self._counters = counters
         self._max_body = max_body_bytes
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], _start_response: StartResponse) -> Iterable[bytes]:
+        """Waits for nothing: no thread is held while a body arrives, nor while an export is stored."""
+        send: SendLater = environ[SEND_LATER]
         content_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         named = _SIGNALS.get(environ["PATH_INFO"])
         try:
@@ -59,46 +62,52 @@ class OtlpReceiver:
             key = self._authentication.http(environ) if self._authentication is not None else None
             grant = self._admission.enter()
         except Exception as error:  # noqa: BLE001  # told below
-            return self._refused(start_response, named, content_type, error)
-        try:
-            body = self._read(environ, content_type, key, grant)
-        except Exception as error:  # noqa: BLE001
-            grant.leave()
-            return self._refused(start_response, signal, content_type, error)
-        # The thread is free for others from here on; whoever commits the export answers.
-        send: SendLater = environ[SEND_LATER]
+            # A Refusal's frames would keep all of this in memory until the garbage is collected.
+            reason = error.with_traceback(None) if isinstance(error, Refusal) else error
+            environ[BODY].finish(lambda: self._refuse(send, named, content_type, reason))
+            return LATER
+        limit = self._max_body // JSON_SHARE if content_type == JSON else self._max_body
+        if key is not None:
+            limit = key.limit(limit)
+        encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
 
         def settle(outcome: Intake | Exception) -> None:
             grant.leave()
             if isinstance(outcome, Exception):
-                send(lambda respond_to: self._refused(respond_to, signal, content_type, outcome))
+                self._refuse(send, signal, content_type, outcome)
             else:
                 answer = accepted(content_type, signal, outcome.rejected, outcome.reason)
-                send(lambda respond_to: respond(respond_to, 200, content_type, answer))
+                send(200, [("content-type", content_type)], answer)
 
-        self._exports.take_later(signal, body, settle, json=content_type == JSON)
+        def take(data: bytes) -> None:
+            try:
+                body = decompress(data, encoding, limit, grant) if encoding else data
+                self._counters.read(len(data), len(body))
+                if key is not None:
+                    key.add(len(body))
+            except Exception as error:  # noqa: BLE001
+                settle(error)
+                return
+            self._exports.take_later(signal, body, settle, json=content_type == JSON)
+
+        def read(data: bytes | Exception) -> None:
+            if isinstance(data, Exception):
+                settle(data)
+            elif encoding and len(data) > MOST_AT_ONCE:
+                self._exports.aside(lambda: take(data))
+            else:
+                take(data)
+
+        LaterBody(environ, limit, grant, read).read()
         return LATER
 
-    def _read(self, environ: Mapping[str, Any], content_type: str, key: Key | None, grant: Grant) -> bytes:
-        limit = self._max_body // JSON_SHARE if content_type == JSON else self._max_body
-        if key is not None:
-            limit = key.limit(limit)
-        data = read_body(environ, limit, grant)
-        body = decompress(data, environ.get("HTTP_CONTENT_ENCODING", "").strip().lower(), limit, grant)
-        self._counters.read(len(data), len(body))
-        if key is not None:
-            key.add(len(body))
-        return body
-
-    def _refused(
-        self, start_response: StartResponse, signal: Signal | None, content_type: str, error: Exception
-    ) -> Iterable[bytes]:
+    def _refuse(self, send: SendLater, signal: Signal | None, content_type: str, error: Exception) -> None:
         if not isinstance(error, Refusal):
             _logger.error("an export could not be taken", exc_info=error)
             text = "Something went wrong here: the collector's log says what."
             error = Refusal(500, "internal", text, code=Code.INTERNAL)
         self._counters.refused(signal, error.status, error.reason)
-        return refused(start_response, content_type, error)
+        send(*refusal_answer(content_type, error))
 
 
 def _expected(signal: Signal | None, environ: Mapping[str, Any], content_type: str) -> Signal:

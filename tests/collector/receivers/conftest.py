@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from collector.app.process import route
+from collector.app.process import receives, route
 from collector.app.prometheus import exposition
 from collector.app.server import Server, bind
 from collector.domain.facts import Facts
@@ -69,6 +69,7 @@ class Receiving:
     counters: Counters
     server: Server
     pages: StatusPages
+    exports: Exports
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -132,13 +133,14 @@ def receive() -> Iterator[Callable[..., Receiving]]:
             bind("127.0.0.1", 0),
             threads=max_requests + 8,
             max_connections=max_connections,
+            never_waits=receives,
             body_timeout_s=body_timeout_s,
             most_slow=most_slow,
             most_slow_bytes=max_bytes // 2,
         )
         server.start()
         servers.append((server, store))
-        return Receiving(server.port, store, admission, counters, server, pages)
+        return Receiving(server.port, store, admission, counters, server, pages, exports)
 
     yield start
     for server, store in servers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import socket
 import threading
 from collections.abc import Callable
@@ -118,6 +119,38 @@ def test_a_connection_is_kept_alive(receiving: Receiving) -> None:
         assert sock is connection.sock
 
     assert 2 == len(receiving.store.facts)
+
+
+def test_what_takes_long_to_read_holds_up_nobody(receive: Callable[..., Receiving]) -> None:
+    """While large exports, or what may become large, wait for the thread that reads them, small ones are taken."""
+    receiving = receive(max_body=10_000_000, max_bytes=50_000_000)
+    go_on = threading.Event()
+    receiving.exports.aside(lambda: go_on.wait(20))
+    large = exports.traces(payload="x" * 100_000)
+    packed = gzip.compress(exports.traces(payload=random.Random(1).randbytes(20_000).hex()))
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [
+            pool.submit(receiving.send, large),
+            pool.submit(receiving.send, packed, headers={"content-encoding": "gzip"}),
+        ]
+        wait_until(lambda: receiving.admission.requests == 2)
+        assert 200 == receiving.send(exports.traces()).status
+        assert 1 == len(receiving.store.facts)
+        go_on.set()
+        assert [200, 200] == [answer.result().status for answer in waiting]
+
+    assert 3 == len(receiving.store.facts)
+
+
+def test_who_is_refused_may_finish_a_small_body(receiving: Receiving) -> None:
+    """An answer that needs no body waits for one all the same, so that the connection outlives it."""
+    body = exports.traces()
+    with raw(receiving) as client:
+        for _ in range(3):
+            client.sendall(b"POST /v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+            threading.Event().wait(0.1)
+            client.sendall(body)
+            assert client.recv(4_096).startswith(b"HTTP/1.1 404 ")
 
 
 def test_many_clients_at_once(receive: Callable[..., Receiving]) -> None:

@@ -17,8 +17,6 @@ from tests.collector.receivers.test_connections import HEAD, raw, wait_until
 LENGTH = b"Content-Length: 1000\r\n"
 EXPECT = b"Expect: 100-continue\r\n"
 
-pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the kernel does not tell of connections")
-
 
 @pytest.fixture
 def clients() -> Iterator[ExitStack]:
@@ -140,6 +138,7 @@ def test_who_is_idle_or_waits_for_its_answer_is_not_slow(receive: Callable[..., 
     assert idle.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the kernel does not tell of connections")
 def test_idle_connections_go_when_nearly_all_are_taken(
     receive: Callable[..., Receiving], clients: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,3 +154,16 @@ def test_idle_connections_go_when_nearly_all_are_taken(
     while receiving.server.patience.cut_idle < 64 + 1 - 32:  # counted after it is done
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_slow_clients_hold_no_thread(receive: Callable[..., Receiving], clients: ExitStack) -> None:
+    """However many hang in their body, no thread waits for them, and others are served beside them."""
+    receiving = receive(max_requests=100, most_slow=100)
+    assert 200 == receiving.send(exports.traces()).status
+    threads = threading.active_count()
+    for _ in range(99):
+        begin(receiving, clients)
+    wait_until(lambda: receiving.admission.requests == 99)
+
+    assert 200 == receiving.send(exports.traces()).status
+    assert threads == threading.active_count()
