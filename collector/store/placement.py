@@ -91,9 +91,10 @@ def place(
             told |= incoming.named.intersection(traces)  # as they came in: whether they are new, nobody has looked
         changed, shifted = _place_round(connection, placed, round, incoming)
         following = _set_off(connection, placed, changed, told & round)
-        if shifted:
-            told |= following
-        round = following - round - placed.left
+        newly = following - told if shifted else set()
+        told |= newly
+        # Those that were placed in this round, but are to tell only now, come again.
+        round = following - (round - newly) - placed.left
     _write(connection, placed)
     return placed
 
