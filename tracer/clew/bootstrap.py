@@ -104,15 +104,15 @@ def _enter(engine: Engine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     if entered.get() is not None:
         return None
     with Guard("beginning an invocation"):
-        invocation = engine.begin(name, *_event_and_context(args, kwargs))
+        usual = len(args) == 2 and not kwargs and args[1] is not None
+        event, context = args if usual else _event_and_context(args, kwargs)
+        invocation = engine.begin(name, event, context)
         return _Run(engine, invocation, entered.set(invocation), attach(invocation.context))
     return None
 
 
 def _event_and_context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The two arguments that Lambda passes, last of all: before them may come `self`."""
-    if len(args) == 2 and not kwargs and args[1] is not None:
-        return args
     context = kwargs.get("context", kwargs.get("_context"))
     event = kwargs.get("event", kwargs.get("_event"))
     rest = list(args)

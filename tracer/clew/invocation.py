@@ -7,6 +7,7 @@ from time import monotonic_ns, time_ns  # now: a function may replace them
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Status, StatusCode
 
 from clew import failures
@@ -22,7 +23,6 @@ from clew.triggers import DIRECT, http_status
 from clew.unfinished import Watch
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from clew.encoder import LogRecord
@@ -63,7 +63,7 @@ class Invocation:
         self.span = engine.provider.start_invocation(
             function, self._parent(event, context), self._links(event), self.started_ns
         )
-        self.context: Context = trace.set_span_in_context(self.span)
+        self.context = Context({**current_context(), SPAN_KEY: self.span})
         # A lean span makes its context when it is asked for it, which few are.
         ids: Any = self.span if type(self.span) is LeanSpan else self.span.get_span_context()
         self.trace_id: int = ids.trace_id
