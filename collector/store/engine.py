@@ -199,6 +199,9 @@ def _may(path: Path, mode: int) -> bool:
 def _open_postgresql(url: URL, read_only: bool) -> Engine:
     import psycopg  # noqa: PLC0415  # 9 MB and 85 ms that an installation on SQLite need not pay
 
+    # It registers how arrays are sent; an engine takes what is registered before it is made.
+    from collector.store import arrays  # noqa: F401, PLC0415
+
     options: dict[str, object] = {}
     if read_only:
         # One snapshot per page, as SQLite's readers have: a total and the rows below it agree.

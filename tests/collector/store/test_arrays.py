@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -28,6 +30,18 @@ CASES: list[tuple[Array, str]] = [
     (array_of(["1", "2"]), "text"),
 ]
 
+# A process of its own: here the arrays have been imported long ago.
+_FIRST_WRITE = """
+import sys
+from collector.store.engine import open_engine
+engine = open_engine(sys.argv[1])
+from collector.store.statements import _array
+from psycopg.adapt import PyFormat
+with engine.connect() as connection:
+    adapters = connection.connection.dbapi_connection.adapters
+    print(adapters.get_dumper(type(_array([1])), PyFormat.AUTO).__name__)
+"""
+
 
 @pytest.fixture
 def server(postgres_server: PostgresServer) -> Any:
@@ -50,3 +64,10 @@ def test_a_number_that_does_not_fit_is_an_overflow(server: Engine, values: Array
     """The writer tells by it that the data is at fault, not the database."""
     with server.connect() as connection, pytest.raises(OverflowError, match="does not fit"):
         connection.exec_driver_sql("SELECT %s", (values,))
+
+
+def test_an_engine_sends_them_whole_from_the_start(server: Engine) -> None:
+    """As lists they are sent too, value by value: a commit took 350 instead of 210 µs for each export."""
+    url = server.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", _FIRST_WRITE, url]
+    assert "BigintsDumper\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout
