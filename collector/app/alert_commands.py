@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from collector.app.command import database_option, settings_of, told
+from collector.app.command import actor, connected, database_option, numbers, printable, tell_changed, told
 from collector.app.errors import CannotChange
 from collector.app.times import moment
 
@@ -47,7 +44,7 @@ def list_(state: str, rule: str | None, as_json: bool, database_url: str | None)
     """List alerts, those that began last first."""
     from collector.alerts.pages import list_alerts  # noqa: PLC0415  # SQLAlchemy takes 0.2 s
 
-    with _connection(database_url, write=False) as connection:
+    with connected(database_url, write=False) as connection:
         found = list_alerts(connection, state=state, rule_id=rule).alerts
     if as_json:
         click.echo(json.dumps([_described(alert) for alert in found], indent=2))
@@ -65,7 +62,7 @@ def rules(database_url: str | None) -> None:
     """List the rules, each with the number of its functions and of its active alerts."""
     from collector.alerts.pages import broken_rules, list_rules  # noqa: PLC0415  # see above
 
-    with _connection(database_url, write=False) as connection:
+    with connected(database_url, write=False) as connection:
         found, broken = list_rules(connection), broken_rules(connection)
     header = ("ID", "CONDITION", "SEVERITY", "FUNCTIONS", "ACTIVE", "LAST FIRED", "FROM", "NAME")
     _table(
@@ -80,14 +77,14 @@ def rules(database_url: str | None) -> None:
                     str(row.active),
                     moment(row.last_fired_ms) if row.last_fired_ms is not None else "never",
                     row.origin,
-                    _clean(row.rule.name),
+                    printable(row.rule.name),
                 )
                 for row in found
             ),
         ]
     )
     for rule in broken:
-        click.echo(f"The rule {_clean(rule.id)} cannot be read and is left out: {_clean(rule.reason)}", err=True)
+        click.echo(f"The rule {printable(rule.id)} cannot be read and is left out: {printable(rule.reason)}", err=True)
 
 
 @alerts.command("ack")
@@ -98,9 +95,9 @@ def acknowledge(ids: tuple[str, ...], note: str, database_url: str | None) -> No
     """Acknowledge alerts: they are not told again until they resolve."""
     from collector.alerts import actions  # noqa: PLC0415  # see above
 
-    with _connection(database_url) as connection:
-        changed = actions.acknowledge(connection, _numbers(connection, ids), _actor(), now_ms=_now_ms(), note=note)
-        _tell(changed, "acknowledged")
+    with connected(database_url) as connection:
+        changed = actions.acknowledge(connection, _numbers(connection, ids), actor(), now_ms=_now_ms(), note=note)
+        tell_changed(changed, "acknowledged")
 
 
 @alerts.command("resolve")
@@ -114,9 +111,9 @@ def resolve(ids: tuple[str, ...], note: str, database_url: str | None) -> None:
     """
     from collector.alerts import actions  # noqa: PLC0415  # see above
 
-    with _connection(database_url) as connection:
-        changed = actions.resolve(connection, _numbers(connection, ids), _actor(), now_ms=_now_ms(), note=note)
-        _tell(changed, "resolved")
+    with connected(database_url) as connection:
+        changed = actions.resolve(connection, _numbers(connection, ids), actor(), now_ms=_now_ms(), note=note)
+        tell_changed(changed, "resolved")
 
 
 @alerts.command("snooze")
@@ -129,14 +126,14 @@ def snooze(ids: tuple[str, ...], length: str, note: str, database_url: str | Non
     from collector.alerts import actions  # noqa: PLC0415  # see above
     from collector.alerts.units import UnitFault, read_duration  # noqa: PLC0415
 
-    with _connection(database_url) as connection:
+    with connected(database_url) as connection:
         try:
             until_ms = _now_ms() + read_duration(length) * 1000
         except UnitFault as fault:
             raise CannotChange(f"--for is {fault}: {length}.") from None
-        numbers = _numbers(connection, ids)
-        changed = actions.snooze(connection, numbers, _actor(), until_ms=until_ms, now_ms=_now_ms(), note=note)
-        _tell(changed, f"snoozed until {moment(until_ms)}")
+        found = _numbers(connection, ids)
+        changed = actions.snooze(connection, found, actor(), until_ms=until_ms, now_ms=_now_ms(), note=note)
+        tell_changed(changed, f"snoozed until {moment(until_ms)}")
 
 
 @alerts.command("export")
@@ -147,7 +144,7 @@ def export(file: Path | None, database_url: str | None) -> None:
     from collector.alerts.rule_file import write_file  # noqa: PLC0415  # see above
     from collector.alerts.rule_store import read_mutes, read_rules  # noqa: PLC0415
 
-    with _connection(database_url, write=False) as connection:
+    with connected(database_url, write=False) as connection:
         known = {id: stored.rule for id, stored in read_rules(connection).items()}
         text = write_file(known, {mute.id: mute for mute in read_mutes(connection)})
     if file is None:
@@ -171,7 +168,7 @@ def diff(file: IO[str], prune: bool, database_url: str | None) -> None:
     """
     from collector.alerts.rule_changes import difference  # noqa: PLC0415  # see above
 
-    with _connection(database_url, write=False) as connection:
+    with connected(database_url, write=False) as connection:
         found = difference(connection, _read(file), prune=prune)
     if found:
         click.echo(_clean_lines(found.text))
@@ -190,12 +187,12 @@ def apply(file: IO[str], prune: bool, database_url: str | None) -> None:
     """
     from collector.alerts.rule_changes import apply_file  # noqa: PLC0415  # see above
 
-    with _connection(database_url) as connection:
+    with connected(database_url) as connection:
         found = apply_file(connection, _read(file), now_ms=_now_ms(), prune=prune)
     for rule in found.changed:
         click.echo(f"{rule.id} was saved.")
     for id in (*found.removed, *found.removed_mutes):
-        click.echo(f"{_clean(id)} was removed.")
+        click.echo(f"{printable(id)} was removed.")
     for mute in found.changed_mutes:
         click.echo(f"{mute.id} was saved.")
     if not found:
@@ -210,13 +207,13 @@ def preview(id: str, file: IO[str] | None, database_url: str | None) -> None:
     """Show when a rule would have fired in the last seven days."""
     from collector.alerts.pages import preview_rule  # noqa: PLC0415  # see above
 
-    with _connection(database_url, write=False) as connection:
+    with connected(database_url, write=False) as connection:
         found = preview_rule(connection, _rule(connection, id, file), now_ms=_now_ms())
     if found.reason:
         click.echo(found.reason, err=True)
     for one in found.fired:
         end = moment(one.until_s * 1000) if one.until_s is not None else "now"
-        click.echo(f"{moment(one.since_s * 1000)} to {end}  {_clean(one.subject.name)}")
+        click.echo(f"{moment(one.since_s * 1000)} to {end}  {printable(one.subject.name)}")
     if found.limited:
         click.echo(f"There may be more, and before {moment(found.start_s * 1000)}.", err=True)
     elif not found.fired and not found.reason:
@@ -232,7 +229,7 @@ def _rule(connection: Connection, id: str, file: IO[str] | None) -> Rule:
         stored = find_rule(connection, id)
         rule = stored.rule if stored is not None else None
     if rule is None:
-        raise CannotChange(f"There is no rule {_clean(id)}.")
+        raise CannotChange(f"There is no rule {printable(id)}.")
     return rule
 
 
@@ -242,45 +239,9 @@ def _read(file: IO[str]) -> RuleFile:
     try:
         return read_file(file.read())
     except FileFault as fault:
-        raise CannotChange(f"{file.name}, {_clean(str(fault))}.") from None
+        raise CannotChange(f"{file.name}, {printable(str(fault))}.") from None
     except UnicodeDecodeError:
         raise CannotChange(f"{file.name} is no text in UTF-8.") from None
-
-
-@contextmanager
-def _connection(database_url: str | None, *, write: bool = True) -> Iterator[Connection]:
-    """A transaction on the database; what cannot be done is told."""
-    from collector.app.database import opened  # noqa: PLC0415  # see above
-    from collector.store.schema import check  # noqa: PLC0415
-
-    with told():
-        settings = settings_of(database_url=database_url)
-        with opened(settings, read_only=True) as engine:  # which makes no database
-            check(engine)
-        with opened(settings, read_only=not write) as engine, engine.begin() as connection:
-            yield connection
-
-
-def _numbers(connection: Connection, texts: tuple[str, ...]) -> list[int]:
-    from collector.alerts.pages import find_alert  # noqa: PLC0415  # see above
-
-    found = []
-    for text in texts:
-        try:
-            number = int(text, 16)
-        except ValueError:
-            number = 2**64
-        if find_alert(connection, number) is None:
-            raise CannotChange(f"There is no alert {_clean(text)}.")
-        found.append(number)
-    return found
-
-
-def _tell(changed: list[int], what: str) -> None:
-    for id in changed:
-        click.echo(f"{id:016x} is {what}.")
-    if not changed:
-        click.echo("That is what they were.", err=True)
 
 
 def _row(alert: Alert) -> tuple[str, ...]:
@@ -289,8 +250,8 @@ def _row(alert: Alert) -> tuple[str, ...]:
         str(alert.state),
         str(alert.severity),
         moment(alert.began_s * 1000),
-        _clean(alert.subject.name),
-        _clean(alert.rule_name),
+        printable(alert.subject.name),
+        printable(alert.rule_name),
     )
 
 
@@ -323,22 +284,15 @@ def _table(rows: list[tuple[str, ...]]) -> None:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _clean(text: str) -> str:
-    """Without what a terminal would take for an order."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def _clean_lines(text: str) -> str:
-    return "\n".join(_clean(line) for line in text.splitlines())
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
+def _numbers(connection: Connection, ids: tuple[str, ...]) -> list[int]:
+    from collector.alerts.pages import find_alert  # noqa: PLC0415  # see above
+
+    return numbers(ids, lambda number: find_alert(connection, number), "alert")
 
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _actor() -> str:
-    """The name of who runs the command, for the history."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as containers have
-        return ""

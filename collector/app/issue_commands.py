@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from collector.app.command import database_option, settings_of, told
-from collector.app.errors import CannotChange
+from collector.app.command import actor, connected, database_option, numbers, tell_changed
 from collector.app.times import moment
 from collector.domain.facts import FAILURES, IssueKind
 from collector.domain.issue_states import ACTIVE, Status
@@ -54,7 +50,7 @@ def list_(hours: float, status: str, kind: str | None, *, search: str, as_json: 
         statuses=_STATUSES.get(status, frozenset()), kinds=_KINDS[kind] if kind else frozenset(), search=search
     )
     window = TimeRange(now_ms - round(hours * _HOUR_MS), now_ms)
-    with _connection(database_url, write=False) as connection:
+    with connected(database_url, write=False) as connection:
         found = list_issues(connection, window, wanted, sort="attention", now_ms=now_ms)
     if as_json:
         click.echo(json.dumps([_described(row) for row in found], indent=2))
@@ -75,8 +71,8 @@ def resolve(ids: tuple[str, ...], database_url: str | None) -> None:
     """Resolve issues: an occurrence that begins later opens them again, as regressed."""
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
-    with _connection(database_url) as connection:
-        _tell(issue_states.resolve(connection, _numbers(connection, ids), _actor()), "resolved")
+    with connected(database_url) as connection:
+        tell_changed(issue_states.resolve(connection, _numbers(connection, ids), actor()), "resolved")
 
 
 @issues.command("reopen")
@@ -86,8 +82,8 @@ def reopen(ids: tuple[str, ...], database_url: str | None) -> None:
     """Open issues again: they are neither resolved nor muted any more."""
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
-    with _connection(database_url) as connection:
-        _tell(issue_states.reopen(connection, _numbers(connection, ids), _actor()), "open")
+    with connected(database_url) as connection:
+        tell_changed(issue_states.reopen(connection, _numbers(connection, ids), actor()), "open")
 
 
 @issues.command("mute")
@@ -99,8 +95,8 @@ def mute(ids: tuple[str, ...], hours: float | None, database_url: str | None) ->
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
     until_ms = time.time_ns() // 1_000_000 + round(hours * _HOUR_MS) if hours is not None else None
-    with _connection(database_url) as connection:
-        _tell(issue_states.mute(connection, _numbers(connection, ids), _actor(), until_ms=until_ms), "muted")
+    with connected(database_url) as connection:
+        tell_changed(issue_states.mute(connection, _numbers(connection, ids), actor(), until_ms=until_ms), "muted")
 
 
 @issues.command("assign")
@@ -111,53 +107,15 @@ def assign(ids: tuple[str, ...], assignee: str, database_url: str | None) -> Non
     """Assign issues: somebody looks after them."""
     from collector.store import issue_states  # noqa: PLC0415  # see above
 
-    with _connection(database_url) as connection:
-        changed = issue_states.assign(connection, _numbers(connection, ids), _actor(), assignee=assignee)
-        _tell(changed, f"assigned to {issue_states.clean(assignee) or 'nobody'}")
+    with connected(database_url) as connection:
+        changed = issue_states.assign(connection, _numbers(connection, ids), actor(), assignee=assignee)
+        tell_changed(changed, f"assigned to {issue_states.clean(assignee) or 'nobody'}")
 
 
-@contextmanager
-def _connection(database_url: str | None, *, write: bool = True) -> Iterator[Connection]:
-    """A transaction on the database; what cannot be done is told."""
-    from collector.app.database import opened  # noqa: PLC0415  # see above
-    from collector.store.schema import check  # noqa: PLC0415
-
-    with told():
-        settings = settings_of(database_url=database_url)
-        with opened(settings, read_only=True) as engine:  # which makes no database
-            check(engine)
-        with opened(settings, read_only=not write) as engine, engine.begin() as connection:
-            yield connection
-
-
-def _numbers(connection: Connection, texts: tuple[str, ...]) -> list[int]:
+def _numbers(connection: Connection, ids: tuple[str, ...]) -> list[int]:
     from collector.store.queries.lookups import issue_by_id  # noqa: PLC0415  # see above
 
-    found = []
-    for text in texts:
-        try:
-            number = int(text, 16)
-        except ValueError:
-            number = 2**64
-        if issue_by_id(connection, number) is None:
-            raise CannotChange(f"There is no issue {text}.")
-        found.append(number)
-    return found
-
-
-def _tell(changed: list[int], what: str) -> None:
-    for id in changed:
-        click.echo(f"{id:016x} is {what}.")
-    if not changed:
-        click.echo("That is what they were.", err=True)
-
-
-def _actor() -> str:
-    """The name of who runs the command, for the history."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as containers have
-        return ""
+    return numbers(ids, lambda number: issue_by_id(connection, number), "issue")
 
 
 def _described(row: IssueRow) -> dict[str, object]:
