@@ -382,7 +382,6 @@ transactions = Table(
     Column("unpriced_calls", Integer, nullable=False),
     # With what the summary of a window counts, so that it reads the index alone.
     Index("ix_transactions_summary", "started_ns", "result", "failed_invocations", "reported_issues"),
-    Index(None, "entry_function_id", "started_ns"),
 )
 
 # Which traces belong to which transactions; a batch can belong to several.

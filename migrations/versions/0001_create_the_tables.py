@@ -374,12 +374,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transactions")),
     )
     op.create_index(
-        op.f("ix_transactions_entry_function_id_started_ns"),
-        "transactions",
-        ["entry_function_id", "started_ns"],
-        unique=False,
-    )
-    op.create_index(
         op.f("ix_transactions_summary"),
         "transactions",
         ["started_ns", "result", "failed_invocations", "reported_issues"],
@@ -427,7 +421,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_unfinished_deadline_ns"), table_name="unfinished")
     op.drop_table("unfinished")
     op.drop_index(op.f("ix_transactions_summary"), table_name="transactions")
-    op.drop_index(op.f("ix_transactions_entry_function_id_started_ns"), table_name="transactions")
     op.drop_table("transactions")
     op.drop_table("trace_exports")
     op.drop_table("stitch_queue")
