@@ -1,7 +1,8 @@
-"""Services on loopback with certificates that are trusted, and channels that may reach them."""
+"""Worlds to evaluate, services on loopback with certificates that are trusted, and channels that may reach them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from collector.alerts.delivery import Deliverer
 from collector.alerts.directory import Directory
 from collector.alerts.keyring import Keyring
 from collector.alerts.networks import Networks
+from tests.collector.alerts.maker import Maker
 from tests.collector.alerts.notices import AT_MS
 from tests.collector.alerts.services.fixtures import authority, pager, slack, trusted
+from tests.collector.alerts.world import World
 
 __all__ = ["authority", "pager", "slack", "trusted"]
 
@@ -58,3 +61,17 @@ def directory(database: Engine, keyring: Keyring, networks: Networks, clock: Clo
 def deliverer(database: Engine, reader: Engine, keyring: Keyring, networks: Networks, clock: Clock) -> Deliverer:
     """Not started: `run_pass` sends in the test's own thread."""
     return Deliverer(database, reader, keyring=keyring, networks=networks, base_url=BASE_URL, clock=clock)
+
+
+@pytest.fixture
+def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(database, reader, monkeypatch)
+
+
+@pytest.fixture
+def maker(
+    dialect: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Maker]:
+    made = Maker(dialect, tmp_path, request, monkeypatch)
+    yield made
+    made.close()

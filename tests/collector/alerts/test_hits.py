@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine
 
 from collector.alerts.model import ConditionKind, Rule
 from collector.domain.facts import IssueKind, Result
 from tests.collector.alerts.world import World, rule
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 @pytest.mark.parametrize(

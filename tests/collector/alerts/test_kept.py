@@ -9,19 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
 
 from collector.alerts.conditions import completed, finest_step_s
 from collector.alerts.kept import gaps
 from collector.alerts.model import Condition, ConditionKind, Grouping, Rule
 from collector.domain.facts import Result
-from tests.collector.alerts.test_brute_force import SLOW, Maker, Raw, raws, rules, store
+from tests.collector.alerts.maker import Maker
+from tests.collector.alerts.strategies import SLOW, Raw, raws, rules, store
 from tests.collector.alerts.world import DAY_S, World, rule
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 @pytest.fixture

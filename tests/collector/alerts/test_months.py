@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -17,22 +15,14 @@ from collector.alerts.evaluation import Planner, evaluate
 from collector.alerts.kept import Kept
 from collector.alerts.model import Condition, ConditionKind, Grouping, Rule
 from collector.alerts.windows import Windows
-from tests.collector.alerts.test_brute_force import SLOW, Maker
+from tests.collector.alerts.maker import Maker
+from tests.collector.alerts.strategies import SLOW
 from tests.collector.alerts.world import DAY_S
 from tests.collector.store.facts import function
 
 DAY = 86_400
 NAMES = ("pay", "ship")
 Spent = tuple[int, str, int]  # seconds since DAY_S, a function, picodollars
-
-
-@pytest.fixture
-def maker(
-    dialect: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Maker]:
-    made = Maker(dialect, tmp_path, request, monkeypatch)
-    yield made
-    made.close()
 
 
 def month(t: int) -> tuple[int, int]:

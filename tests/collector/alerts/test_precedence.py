@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine
 
 from collector.alerts.model import EVERY_EVENT, ConditionKind, Rule, Scope, Severity
 from collector.alerts.rounds import Rounds
@@ -17,11 +16,6 @@ HOUR_S, DAY_S = 3_600, 86_400
 KNOWN, NEW = "CardDeclined", "BrokenDeploy"
 NEW_ISSUE = rule(ConditionKind.NEW_ISSUE, id="new-issue", severity=Severity.ERROR)
 TOLD_OF_NEW, TOLD_OF_ERRORS = ("new-issue", NEW), ("errors", KNOWN)
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 def told(world: World) -> list[tuple[str, str]]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
-from sqlalchemy import Engine
-
 from collector.alerts.catalog import Catalog
 from collector.alerts.model import ConditionKind, Grouping, Metric, Rule, Scope
 from collector.alerts.preview import MOST, preview
@@ -30,11 +27,6 @@ RULES = [
     rule(ConditionKind.NEW_ISSUE, id="new", resolve_after_s=1800),
     rule(ConditionKind.BURN_RATE, id="burn", objective=0.8, above=None),
 ]
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 def previewed(world: World, made: Rule) -> list[tuple[str, int, int | None]]:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
-
 from collector.alerts.model import ConditionKind
 from collector.domain.facts import Result
 from tests.collector.alerts.world import DAY_S, World, rule
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 def test_an_error_opens_an_alert_and_its_end_resolves_it(world: World) -> None:

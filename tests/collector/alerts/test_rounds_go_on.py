@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text, update
+from sqlalchemy import text, update
 
 from collector.alerts import evaluation, settlement
 from collector.alerts.catalog import Catalog
@@ -19,11 +19,6 @@ from tests.collector.alerts.world import World, rule
 
 # An integer overflow in either database.
 OVERFLOW = text("SELECT abs(CAST(-9223372036854775807 - 1 AS BIGINT))")
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 def test_a_rule_that_fails_stops_no_other(

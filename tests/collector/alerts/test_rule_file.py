@@ -12,7 +12,7 @@ from collector.alerts.conditions import KINDS, completed
 from collector.alerts.model import Burn, Condition, ConditionKind, Grouping, MuteWindow, Rule, Scope, Severity
 from collector.alerts.rule_file import LARGEST_OF_PAGE, FileFault, compare, read_file, write_file
 from collector.alerts.rule_store import DEFAULT_RULES
-from tests.collector.alerts.test_brute_force import rules
+from tests.collector.alerts.strategies import rules
 
 FILE = """\
 version: 1

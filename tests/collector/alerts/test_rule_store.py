@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 
 from collector.alerts.conditions import Unit
 from collector.alerts.model import ConditionKind
@@ -13,11 +13,6 @@ from collector.alerts.units import read_quantity, write_quantity
 from collector.domain.facts import Result
 from collector.store.alert_tables import alert_rules
 from tests.collector.alerts.world import DAY_S, World, rule
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 
 from collector.alerts import actions
 from collector.alerts.model import EVERY_EVENT, ConditionKind, Grouping, Metric, MuteWindow, NoticeKind, Scope
@@ -16,11 +16,6 @@ from tests.collector.alerts.world import DAY_S, World, issue_id, rule
 from tests.collector.store.facts import function
 
 HOUR = 3600
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 def failing(world: World, from_s: int, to_s: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 
 from collector.alerts.model import ConditionKind, Grouping, Rule, Scope
 from collector.domain.facts import Result
@@ -11,11 +11,6 @@ from tests.collector.alerts.world import World, rule
 
 ACME = Scope(execution_tags=(("tenant", "acme"), ("tenant", "globex")))
 PAYING = Scope(execution_tags=(("plan", "paid"), ("tenant", "acme")))
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
-
 from collector.alerts.model import ConditionKind, Grouping, Rule, Scope
 from collector.alerts.pages import count_active, list_alerts, preview_rule, situations, trend
 from collector.alerts.trend import Trend
@@ -12,11 +9,6 @@ from collector.domain.facts import Result
 from collector.store import issue_states
 from tests.collector.alerts.world import DAY_S, QUEUE, World, issue_id, rule
 from tests.collector.store.facts import function
-
-
-@pytest.fixture
-def world(database: Engine, reader: Engine, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(database, reader, monkeypatch)
 
 
 def values(world: World, rule: Rule, *, until_s: int, key: str | None = None, step_s: int = 60) -> list[float | None]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 
-from collector.alerts.channels import slack
+from collector.alerts.channels import slack as module
 from collector.alerts.channels.sending import Envelope, InvalidChannel, check_values, deliver
 from collector.alerts.model import NoticeKind
 from collector.alerts.networks import Networks
@@ -17,30 +16,22 @@ from tests.collector.alerts.channels.envelopes import envelope, envelopes
 from tests.collector.alerts.notices import notice
 from tests.collector.alerts.services.server import Reply
 from tests.collector.alerts.services.slack import TOKEN, WEBHOOK, Slack, faults
-from tests.collector.alerts.services.tls import Authority
 
 
 @pytest.fixture
-def service(trusted: Authority) -> Iterator[Slack]:
-    with Slack(trusted.server_context()) as service:
-        yield service
-    assert [] == service.faults
+def webhook(slack: Slack) -> dict[str, str]:
+    return {"webhook_url": slack.url + WEBHOOK}
 
 
 @pytest.fixture
-def webhook(service: Slack) -> dict[str, str]:
-    return {"webhook_url": service.url + WEBHOOK}
+def bot(slack: Slack) -> dict[str, str]:
+    return {"token": TOKEN, "channel": "C1", "api_url": f"{slack.url}/api/"}
 
 
-@pytest.fixture
-def bot(service: Slack) -> dict[str, str]:
-    return {"token": TOKEN, "channel": "C1", "api_url": f"{service.url}/api/"}
-
-
-def test_the_message_answers_all_questions(service: Slack, webhook: dict[str, str], networks: Networks) -> None:
+def test_the_message_answers_all_questions(slack: Slack, webhook: dict[str, str], networks: Networks) -> None:
     """What, since when, how many, whom, the error, its cause, the cost, and where to read on."""
     deliver("slack", webhook, envelope(), networks)
-    (received,) = service.received
+    (received,) = slack.received
     payload = received.json()
     shown = json.dumps(payload["blocks"], ensure_ascii=False)
 
@@ -63,38 +54,38 @@ def test_the_message_answers_all_questions(service: Slack, webhook: dict[str, st
 
 
 def test_many_at_once_are_one_message_that_names_them(
-    service: Slack, webhook: dict[str, str], networks: Networks
+    slack: Slack, webhook: dict[str, str], networks: Networks
 ) -> None:
     """A bundle has a line for each alert, and says how many there are."""
     deliver("slack", webhook, envelope(*(notice(alert) for alert in range(1, 31))), networks)
-    payload = service.received[0].json()
+    payload = slack.received[0].json()
 
     assert "🔴 30 alerts at once" == payload["blocks"][0]["text"]["text"]
     assert 30 == json.dumps(payload["blocks"]).count("|checkout fails>")
 
 
 def test_a_bundle_beyond_the_limit_says_how_many_are_left(
-    service: Slack, webhook: dict[str, str], networks: Networks
+    slack: Slack, webhook: dict[str, str], networks: Networks
 ) -> None:
     """Of 500 alerts with long errors some are only counted."""
     issue = notice().issue
     assert issue is not None
     long = [notice(alert, issue=type(issue)(alert, "E" * 900, "m", None, 0)) for alert in range(1, 501)]
     deliver("slack", webhook, envelope(*long), networks)
-    texts = [block["text"]["text"] for block in service.received[0].json()["blocks"][1:]]
+    texts = [block["text"]["text"] for block in slack.received[0].json()["blocks"][1:]]
     named = sum(text.count("|checkout fails>") for text in texts)
 
     assert f"and {500 - named} more: " in texts[-1]
     assert named > 100
 
 
-def test_a_bot_writes_what_follows_into_the_thread(service: Slack, bot: dict[str, str], networks: Networks) -> None:
+def test_a_bot_writes_what_follows_into_the_thread(slack: Slack, bot: dict[str, str], networks: Networks) -> None:
     """The resolve is a reply that the channel sees too."""
     receipt = deliver("slack", bot, envelope(), networks)
     assert receipt.reference == "1700000000.000001"
     resolved = envelope(notice(kind=NoticeKind.RESOLVED), reference=receipt.reference)
     deliver("slack", bot, resolved, networks)
-    payload = service.received[1].json()
+    payload = slack.received[1].json()
 
     assert ("C1", receipt.reference, True) == (payload["channel"], payload["thread_ts"], payload["reply_broadcast"])
     assert "✅ Resolved: checkout fails" == payload["blocks"][0]["text"]["text"]
@@ -111,10 +102,10 @@ def test_a_bot_writes_what_follows_into_the_thread(service: Slack, bot: dict[str
     ],
 )
 def test_what_a_webhook_answers(
-    service: Slack, webhook: dict[str, str], networks: Networks, reply: Reply, outcome: tuple[type[Exception], str]
+    slack: Slack, webhook: dict[str, str], networks: Networks, reply: Reply, outcome: tuple[type[Exception], str]
 ) -> None:
     """Slack's plain text is the reason; its own faults are tried again."""
-    service.failures.append(reply)
+    slack.failures.append(reply)
     error, reason = outcome
     with pytest.raises(error, match=reason) as raised:
         deliver("slack", webhook, envelope(), networks)
@@ -123,9 +114,9 @@ def test_what_a_webhook_answers(
     assert "abcdefghijkl" not in str(raised.value)
 
 
-def test_slack_asks_for_a_pause(service: Slack, webhook: dict[str, str], networks: Networks) -> None:
+def test_slack_asks_for_a_pause(slack: Slack, webhook: dict[str, str], networks: Networks) -> None:
     """429 with Retry-After holds the whole channel back for as long as it says."""
-    service.failures.append(Reply(429, "rate_limited", {"Retry-After": "30"}))
+    slack.failures.append(Reply(429, "rate_limited", {"Retry-After": "30"}))
     with pytest.raises(TryAgain) as raised:
         deliver("slack", webhook, envelope(), networks)
 
@@ -142,17 +133,17 @@ def test_slack_asks_for_a_pause(service: Slack, webhook: dict[str, str], network
     ],
 )
 def test_what_the_api_answers(
-    service: Slack, bot: dict[str, str], networks: Networks, body: str | dict[str, object], error: type[Exception]
+    slack: Slack, bot: dict[str, str], networks: Networks, body: str | dict[str, object], error: type[Exception]
 ) -> None:
     """With a token the status is 200 even for errors, which its body names."""
-    service.failures.append(Reply(200, body))
+    slack.failures.append(Reply(200, body))
     with pytest.raises(error) as raised:
         deliver("slack", bot, envelope(), networks)
 
     assert error is type(raised.value)
 
 
-def test_a_wrong_token_is_refused_without_showing_it(service: Slack, bot: dict[str, str], networks: Networks) -> None:
+def test_a_wrong_token_is_refused_without_showing_it(slack: Slack, bot: dict[str, str], networks: Networks) -> None:
     """The reason is Slack's word for it."""
     with pytest.raises(Refused, match=r"^Slack answered: invalid_auth$"):
         deliver("slack", bot | {"token": "xoxb-wrong"}, envelope(), networks)
@@ -162,7 +153,7 @@ def test_a_wrong_token_is_refused_without_showing_it(service: Slack, bot: dict[s
 @given(envelopes)
 def test_whatever_a_function_says_stays_text_within_the_limits(sent: Envelope) -> None:
     """Hostile text makes no mention, link or broken request, and passes every limit."""
-    payload = {"text": "x", "blocks": [block.to_dict() for block in slack.blocks(sent)]}
+    payload = {"text": "x", "blocks": [block.to_dict() for block in module.blocks(sent)]}
 
     assert [] == faults(json.loads(json.dumps(payload)))
 

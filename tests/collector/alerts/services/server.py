@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import ssl
 import threading
 from collections import deque
@@ -35,7 +36,25 @@ class Reply:
     cut: bool = False
 
 
-class Service:
+class Listener:
+    """A server that answers in a thread of its own as long as the block lasts."""
+
+    def __init__(self, server: socketserver.TCPServer) -> None:
+        self._server = server
+        self.port: int = server.server_address[1]
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Service(Listener):
     """What a kind of service answers is in `answer`. `faults` are what it found wrong with requests; those get its
     400. `failures` are replies that come first, each once."""
 
@@ -44,14 +63,11 @@ class Service:
         self.faults: list[str] = []
         self.failures: deque[Reply] = deque()
         self.on_request: Callable[[Received], None] = lambda _received: None
-        self._server = _Server(self)
-        scheme = "http"
+        server = _Server(self)
         if context is not None:
-            scheme = "https"
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.port: int = self._server.server_address[1]
-        self.url = f"{scheme}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        super().__init__(server)
+        self.url = f"{'http' if context is None else 'https'}://127.0.0.1:{self.port}"
 
     def answer(self, received: Received) -> Reply:
         return Reply()
@@ -65,15 +81,6 @@ class Service:
         if self.failures:
             return self.failures.popleft()
         return self.answer(received)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class _Server(ThreadingHTTPServer):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import socketserver
 import ssl
-import threading
 from collections import deque
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import Any, Self
+from typing import Any
+
+from tests.collector.alerts.services.server import Listener
 
 USER, PASSWORD = "clew", "smtp-password-123"
 
@@ -25,7 +26,7 @@ class Mail:
     raw: bytes
 
 
-class MailServer:
+class MailServer(Listener):
     """`failures` are answers to DATA that come first. `refused` recipients get 550."""
 
     def __init__(self, context: ssl.SSLContext | None = None, *, login: bool = False) -> None:
@@ -34,19 +35,9 @@ class MailServer:
         self.refused: set[str] = set()
         self.context = context
         self.login = login
-        self._server = _Server(("127.0.0.1", 0), _Session)
-        self._server.mail_server = self
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server = _Server(("127.0.0.1", 0), _Session)
+        server.mail_server = self
+        super().__init__(server)
 
 
 class _Server(socketserver.ThreadingTCPServer):
