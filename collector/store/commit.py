@@ -33,7 +33,7 @@ _FUNCTIONS = Conflict(
         larger(tables.functions, "updated_ms"),
     )
 )
-_RESOURCES = Conflict(("arn = COALESCE(resources.arn, excluded.arn)",))
+_RESOURCES = Conflict(("arn = COALESCE(resources.arn, excluded.arn)", larger(tables.resources, "written_ms")))
 _UNFINISHED = Conflict(tuple(f"{name} = excluded.{name}" for name in ("deadline_ns", "culprit", "calls")))
 
 
@@ -118,7 +118,9 @@ def write_facts(
         for age in facts.ages:
             rollups.add_age(age)
     resources = {row.id: row for facts in new for row in sorted(facts.resources, key=lambda row: row.arn or "")}
-    write(connection, tables.resources, seen.new_resources(resources.values()), _RESOURCES)
+    received_ms = max(facts.export.received_ms for facts in new)
+    named = [(*row, received_ms) for row in seen.new_resources(resources.values())]
+    write(connection, tables.resources, named, _RESOURCES)
     write(connection, tables.links, {row[:5]: row for facts in new for row in facts.links}.values())
     write(connection, tables.trace_exports, {(trace, facts.export.id) for facts in new for trace in facts.traces})
     stitch_queue.add(connection, time.time_ns(), traces, (row for facts in new for row in facts.link_keys))

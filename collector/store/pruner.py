@@ -136,7 +136,7 @@ class Pruner:
             yield OldDeliveries(cutoffs)
             with self._reader.connect() as connection:
                 named = named_resources(connection)
-            yield LostResources(named)
+            yield LostResources(named, cutoffs)
 
     def _shrink(self, cutoffs: Cutoffs, max_bytes: int) -> Counter[str]:
         """Takes the oldest exports and, where these are not enough, on SQLite the oldest rows too."""

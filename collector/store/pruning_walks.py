@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 
 from collector.store import alert_tables, tables
+from collector.store.commit import Seen
 from collector.store.periods import Cutoffs, Kind
 from collector.store.pruning import Step, failed_traces, page
 from collector.store.statements import Row, delete_by_key, select_among
@@ -126,16 +127,26 @@ class LostFunctions(_Walk):
 
 
 class LostResources(_Walk):
-    """Resources that no sum, no invocation and no transaction names any more. `named` is worked out beforehand."""
+    """Resources that no sum, no invocation and no transaction names any more.
+
+    `named` is worked out beforehand: what was written shortly before that, or since, may be named by now.
+    """
 
     kind = Kind.HOURS
 
-    def __init__(self, named: set[int]) -> None:
+    def __init__(self, named: set[int], cutoffs: Cutoffs) -> None:
         super().__init__(tables.resources)
         self._named = named
+        # A process that has written one names it for FORGET_S without writing it again.
+        self._before_ms = cutoffs.now_ns // 1_000_000 - round(Seen.FORGET_S * 2_000)
 
-    def choose(self, _connection: Connection, rows: list[Row], /) -> Collection[Row]:
-        return [row for row in rows if row[0] not in self._named]
+    def choose(self, connection: Connection, rows: list[Row], /) -> Collection[Row]:
+        lost = [row[0] for row in rows if row[0] not in self._named]
+        # On PostgreSQL who writes it again meanwhile has to wait, and then finds it gone.
+        locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+        statement = f"SELECT id FROM resources WHERE id IN [some] AND written_ms < {self._before_ms}{locking}"  # noqa: S608
+        old = _there(connection, statement, lost)
+        return [row for row in rows if row[0] in old]
 
 
 class OldAlerts(_Walk):

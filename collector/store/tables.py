@@ -145,6 +145,8 @@ resources = Table(
     Column("region", Text, nullable=False),  # "" where names are global (s3, http)
     Column("name", Text, nullable=False),  # bucket, queue, table, host; "" for a service as a whole
     Column("arn", Text),
+    # When it was last written, which is not each time that it is named: `collector.store.commit.Seen`.
+    Column("written_ms", BigInteger, nullable=False),
 )
 
 invocations = Table(

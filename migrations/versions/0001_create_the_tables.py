@@ -322,6 +322,7 @@ def upgrade() -> None:
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("arn", sa.Text(), nullable=True),
+        sa.Column("written_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resources")),
     )
     op.create_table(

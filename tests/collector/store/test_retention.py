@@ -18,6 +18,7 @@ from collector.store.lease import Lease
 from collector.store.partitions import make_ahead, partitions
 from collector.store.periods import Periods
 from collector.store.pruner import NotNow, Pruner
+from collector.store.pruning_walks import LostResources
 from collector.store.queries.transaction import get_transaction
 from collector.store.retention import Retention
 from collector.store.space import disk
@@ -224,6 +225,35 @@ def test_what_is_still_named_stays(database: Engine) -> None:
     assert (1, 1, 1, 0) == (left["functions"], left["resources"], left["issues"], left["issue_occurrences"])
 
     prune(database, Periods(exports=10, rows=20, minutes=30, hours=40))
+    assert Counter() == counts(database)
+
+
+def test_a_resource_that_is_named_meanwhile_stays(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is named is read before resources go: one that is written after that is named by what nobody has seen."""
+    store(database, aged(1, 60))
+
+    def after_storing(*rest: Any) -> LostResources:
+        store(database, aged(2, 0))
+        return LostResources(*rest)
+
+    monkeypatch.setattr("collector.store.pruner.LostResources", after_storing)
+    prune(database, Periods(exports=10, rows=20, minutes=30, hours=50))
+
+    left = counts(database)
+    assert (1, 1) == (left["invocations"], left["resources"])
+
+
+def test_a_resource_that_a_process_has_just_written_stays(database: Engine) -> None:
+    """It may be named for an hour before that process writes it again, and by what is not yet committed."""
+    store(database, aged(1, 60))
+    recent_ms = NOW_NS // 1_000_000 - 3_600_000
+    resources = tables.resources
+    with database.begin() as connection:
+        connection.execute(insert(resources), any_row(resources, 7) | {"written_ms": recent_ms})
+
+    prune(database, Periods(exports=10, rows=20, minutes=30, hours=50))
+    assert Counter(resources=1) == counts(database)
+    prune(database, Periods(exports=10, rows=20, minutes=30, hours=50), now_ns=NOW_NS + 2 * 3_600 * 10**9)
     assert Counter() == counts(database)
 
 
