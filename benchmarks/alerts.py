@@ -3,10 +3,11 @@
     scripts/bench alerts
     scripts/bench alerts --database postgresql://…      an empty database; counts this process alone
 
-Fills the rollups as ingest would have: three hours of minutes and fourteen days of hours, for every function. Then
-time goes on: new minutes come, of every fifth function the last invocation after the minute was looked at, and some
-of them late, and rounds look at them. Prints the CPU time of the process, of whole rounds (once a minute) and of those
-between.
+Fills the rollups as ingest would have, at the end of a month of 31 days: three hours of minutes and the month's hours,
+with histograms of the last fourteen days, for every function. Then time goes on: new minutes come, of every fifth
+function the last invocation after the minute was looked at, and some of them late, and rounds look at them. Prints the
+CPU time of the process: of the rounds after a start, which reads all of that, by starting anew every minute for a
+quarter of an hour; of whole rounds (once a minute); and of those between. Each as median and maximum.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 from sqlalchemy import Connection, Engine, insert, update
 
-from benchmarks.machine import describe_machine, spread
+from benchmarks.machine import describe_machine
 from collector.alerts.conditions import completed
 from collector.alerts.model import Condition, ConditionKind, Grouping, Metric, Notice, Rule, Scope
 from collector.alerts.rounds import Rounds
@@ -34,7 +38,8 @@ from collector.store.engine import open_engine
 from collector.store.schema import upgrade
 from collector.store.statements import Row, adding, write
 
-MINUTES, HOURS = 180, 14 * 24
+NOW = datetime(2026, 12, 31, 23, 10, tzinfo=UTC)
+MINUTES, HOURS, HISTOGRAM_HOURS = 180, 31 * 24, 14 * 24
 BUCKETS = tuple(bucket_of(round(5 * 1.5**step * 1e6)) for step in range(8))
 WINDOWS = (300, 600, 900, 3600)
 SMALL = {60: 1, 3600: 60}
@@ -130,10 +135,10 @@ def fill(engine: Engine, functions: int, now_s: int, generator: random.Random) -
         for resolution, count in ((60, MINUTES), (3600, HOURS)):
             end = now_s // resolution * resolution
             for start_s in range(end - count * resolution, end, resolution):
-                add(connection, ids, resolution, start_s)
+                add(connection, ids, resolution, start_s, histograms=start_s >= end - HISTOGRAM_HOURS * resolution)
 
 
-def add(connection: Connection, ids: Sequence[int], resolution: int, start_s: int) -> None:
+def add(connection: Connection, ids: Sequence[int], resolution: int, start_s: int, *, histograms: bool = True) -> None:
     """One minute, or hour, of these functions."""
     many = SMALL[resolution]
     stats: list[Row] = []
@@ -153,9 +158,9 @@ def add(connection: Connection, ids: Sequence[int], resolution: int, start_s: in
             "cost_pd": 5_000_000 * many,
         }
         stats.append(tuple(values.get(name, 0) for name in columns))
-        durations.extend(
-            (id, resolution, start_s, bucket, (3 if index else 2) * many) for index, bucket in enumerate(BUCKETS)
-        )
+        if histograms:
+            counts = enumerate(BUCKETS)
+            durations.extend((id, resolution, start_s, bucket, (3 if index else 2) * many) for index, bucket in counts)
         if errors:
             issues.append((id, resolution, start_s, errors, 0))
     write(connection, tables.function_stats, stats)
@@ -180,7 +185,7 @@ def add_rest(connection: Connection, ids: Sequence[int], start_s: int) -> None:
 def measure(engine: Engine, reading: Engine, options: argparse.Namespace) -> None:
     """Prints the figures."""
     generator = random.Random(7)  # the same load every time
-    clock = Clock(int(time.time()) // 3600 * 3600 + 600)
+    clock = Clock(int(NOW.timestamp()))
     fill(engine, options.functions, clock.now_s, generator)
     told: list[Notice] = []
 
@@ -194,29 +199,73 @@ def measure(engine: Engine, reading: Engine, options: argparse.Namespace) -> Non
         for rule in rules(options.rules, options.functions, generator):
             save_rule(connection, rule, origin="file", now_ms=0)
         connection.execute(update(alert_position).values(blind_until_s=0))
-    ids = [hash63("function", str(number)) for number in range(options.functions)]
+    minutes = Minutes(
+        engine, clock, [hash63("function", str(number)) for number in range(options.functions)], generator
+    )
+    print(f"{options.rules} rules over {options.functions} functions on {engine.dialect.name}")
+    made = []
+    for _ in range(options.starts):
+        minutes.add()
+        rounds = Rounds(engine, reading, now=clock, tell=tell)
+        made.append(_spent_until_done(rounds))
+        if len(made) == 1:
+            each = ", ".join(f"{one:.0f}" for one in made[0])
+            print(f"the first start of all, with {len(told)} alerts: {each} ms of CPU")
+    print(f"other starts, {len(made) - 1} of them, each at another minute:")
+    print(f"  the first round:            {extremes([one[0] for one in made[1:]])} ms of CPU")
+    print(f"  the longest round:          {extremes([max(one) for one in made[1:]])} ms of CPU")
+    print(f"  all until it has caught up: {extremes([sum(one) for one in made[1:]])} ms of CPU")
+    print(f"  rounds until then:          {extremes([len(one) for one in made[1:]])}")
     whole, late_ones, between = [], [], []
-    for number in range(options.rounds + 1):
-        with engine.begin() as connection:
-            add(connection, ids, 60, clock.now_s // 60 * 60)
-            add_rest(connection, ids[number % 5 :: 5], clock.now_s // 60 * 60 - 60)
-            late = [(clock() + index, generator.choice(ids), clock.now_s // 60 * 60 - 900) for index in range(20)]
-            write(connection, late_minutes, late)
-        clock.now_s += 60
-        spent = _spent(rounds)
-        looked_back = _spent(rounds)
+    for _ in range(options.rounds):
+        minutes.add()
+        whole.append(_spent(rounds))
+        late_ones.append(_spent(rounds))
         clock.now_s += 10
-        little = _spent(rounds)
+        between.append(_spent(rounds))
         clock.now_s -= 10
-        if number:  # the first reads and plans all rules
-            whole.append(spent)
-            late_ones.append(looked_back)
-            between.append(little)
-    print(f"{options.rules} rules over {options.functions} functions on {engine.dialect.name}; {len(told)} notices")
-    print(f"a whole round, once a minute: {spread(whole)} ms of CPU")
-    print(f"then for 20 late minutes:     {spread(late_ones)} ms of CPU")
-    print(f"a round between them:         {spread(between)} ms of CPU")
+    print(f"a whole round, once a minute: {extremes(whole)} ms of CPU")
+    print(f"then for 20 late minutes:     {extremes(late_ones)} ms of CPU")
+    print(f"a round between them:         {extremes(between)} ms of CPU")
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB at most")
+
+
+@dataclass
+class Minutes:
+    """Lets time go on."""
+
+    engine: Engine
+    clock: Clock
+    ids: Sequence[int]
+    generator: random.Random
+    _number: int = 0
+
+    def add(self) -> None:
+        """One minute, with what came late of those before it."""
+        start_s = self.clock.now_s // 60 * 60
+        late = [(self.clock() + index, self.generator.choice(self.ids), start_s - 900) for index in range(20)]
+        with self.engine.begin() as connection:
+            add(connection, self.ids, 60, start_s)
+            add_rest(connection, self.ids[self._number % 5 :: 5], start_s - 60)
+            write(connection, late_minutes, late)
+        self._number += 1
+        self.clock.now_s += 60
+
+
+def extremes(values: Sequence[float]) -> str:
+    """The median and the largest."""
+    return f"{median(values):.0f}, at most {max(values):.0f}"
+
+
+def _spent_until_done(rounds: Rounds) -> list[float]:
+    """The CPU time of each round until nothing is behind, in ms."""
+    each = []
+    behind = True
+    while behind:
+        before = time.process_time()
+        behind = rounds.run().behind
+        each.append((time.process_time() - before) * 1000)
+    return each
 
 
 def _spent(rounds: Rounds) -> float:
@@ -229,7 +278,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--functions", type=int, default=1_000)
     parser.add_argument("--rules", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--starts", type=int, default=16)
     parser.add_argument("--database", help="an empty database; otherwise a new SQLite file")
     options = parser.parse_args()
     print(describe_machine())

@@ -42,10 +42,14 @@ def score_of(windows: Windows, condition: Condition, ids: Collection[int]) -> tu
         return _score_of_durations(windows, condition, ids, hours)
     sums = _added(windows.functions(anomaly.HOUR_S), ids)
     measure = _MEASURES[condition.metric]
+    if len(ids) == 1:
+        (id,) = ids
+        both = [(hour.first.get(id, NOTHING), hour.second.get(id, NOTHING)) for hour in hours]
+    else:
+        both = [_both(windows, _added, hour, ids) for hour in hours]
     past = [
         (1 - hour.share) * measure(first) + hour.share * measure(second)
-        for hour in hours
-        for first, second in (_both(windows, _added, hour, ids),)
+        for hour, (first, second) in zip(hours, both, strict=True)
     ]
     counted = condition.metric in (Metric.INVOCATIONS, Metric.ERRORS)
     score = anomaly.deviation(measure(sums), past, counted=counted)

@@ -131,13 +131,14 @@ def evaluate(
             continue
         sums.at(t)
         for plan, scope in due:
-            hits = _hits(sums, plan, t, scope)
+            hits = hits_at(sums, plan, t, scope)
             if hits:
                 found.setdefault(plan.rule.id, []).extend(hits)
     return found
 
 
-def _hits(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]:
+def hits_at(sums: Windows, plan: Plan, t: int, scope: frozenset[int]) -> list[Hit]:
+    """Of one rule, whose scope holds these functions; `sums` are at the moment."""
     rule = plan.rule
     if rule.grouping is Grouping.FUNCTION:
         if len(scope) <= FEW and ("board", plan.key) not in sums.cache:

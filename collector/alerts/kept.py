@@ -30,11 +30,13 @@ class Kept:
     """The sums of its windows as they were at `at_s`, when nothing could change them any more that would not be noted
     as late; the minutes at their ends; and the sums of past hours.
 
-    Every moment up to `through_s` was looked at by `plans`, at `looked_s`. `stale`: what was noted as late since.
+    Every moment up to `through_s` was looked at by `plans`, at `looked_s`; `position_s` is how far the evaluation was
+    then. `stale`: what was noted as late since. For `ahead` all was read (`collector.alerts.ahead`).
     """
 
     at_s: int = 0
     through_s: int = 0
+    position_s: int = 0
     looked_s: int = 0
     sums: Mapping[Key, Sequence[Row]] = field(default_factory=dict)
     minutes: Mapping[Shelf, Mapping[int, Sequence[Row]]] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class Kept:
     plans: Mapping[str, object] = field(default_factory=dict)
     history: dict[tuple[str, int], Any] = field(default_factory=dict)
     stale: frozenset[Late] = frozenset()
+    ahead: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def stale_ids(self) -> frozenset[int]:
@@ -51,6 +54,26 @@ class Kept:
     def with_late(self, late: frozenset[Late]) -> Kept:
         """The same when these minutes have changed."""
         return self if late <= self.stale else replace(self, stale=self.stale | late)
+
+    def with_more(self, more: Kept, ahead: Mapping[str, object]) -> Kept:
+        """The same with what was read for these plans besides. What both know is as the last round saw it: the next
+        one finds out by it what has changed since."""
+        minutes = {
+            shelf: {**more.minutes.get(shelf, {}), **self.minutes.get(shelf, {})}
+            for shelf in self.minutes.keys() | more.minutes.keys()
+        }
+        return replace(
+            self,
+            sums={**more.sums, **self.sums},
+            minutes=minutes,
+            used_s={**self.used_s, **more.used_s},
+            history=self.history | more.history,
+            ahead={**self.ahead, **ahead},
+        )
+
+    def step_by_step(self) -> Kept:
+        """The same where the first moments are to be looked at one after the other, in rounds of their own."""
+        return replace(self, through_s=self.position_s - AGAIN_S, plans={}, ahead={**self.plans, **self.ahead})
 
     def rows(self, key: Key, now_s: int) -> list[Row] | None:
         """The sums at `at_s` of a window that is to move on to `now_s` or further, without those that are stale; None:

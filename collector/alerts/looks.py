@@ -46,10 +46,13 @@ class Look:
     mutes: Sequence[MuteWindow]
     late: Sequence[tuple[int, int, int]]  # token, function, start_s
     changes: Sequence[IssueChange]
-    through_s: int  # whole minutes up to here are looked at
+    from_s: int  # whole minutes up to here were looked at
+    through_s: int  # and now up to here
     hits: dict[str, list[Hit]]
     done_late: list[tuple[int, int, int]]  # of `late`, what was looked at
+    half_late: frozenset[tuple[int, int, int]]  # and what only `at_late` by function has looked at
     whole: bool  # a minute has ended since the last round, or something was late
+    unread: bool = False  # what rules look at must be read first: nothing was looked at
 
     @property
     def open_s(self) -> int:
@@ -64,9 +67,14 @@ class Look:
         return self.position.blind_until_s
 
     @property
+    def catches_up(self) -> bool:
+        """Only moments that another process looked at before are looked at: that one saw more than this round does."""
+        return self.through_s < self.position.evaluated_s
+
+    @property
     def seen_s(self) -> dict[str, int]:
         """By rule the last of its moments that all that is to be known of it is known of."""
-        if not self.whole:
+        if not self.whole or self.catches_up:
             return {}
         now_s, through_s = self.now_ms // 1000, self.through_s
         return {id: min(through_s, now_s - plan.lag_s) // plan.step_s * plan.step_s for id, plan in self.plans.items()}
@@ -86,8 +94,9 @@ class Looker:
         leaves."""
         look = self.look
         position, now_s = look.position, look.now_ms // 1000
-        whole = look.through_s > position.evaluated_s
-        first = position.evaluated_s - AGAIN_S + MINUTE_S if whole else look.through_s
+        whole = look.through_s > look.from_s
+        oldest_s = position.evaluated_s - AGAIN_S + MINUTE_S  # before that nothing changes without being late
+        first = max(look.from_s - AGAIN_S + MINUTE_S, oldest_s) if whole else look.through_s
         blind_until_s = look.blind_until_s
         # What is read here holds all that was late until now; what is kept of earlier rounds does not.
         late = frozenset((function_id, start_s) for _, function_id, start_s in look.late)
@@ -115,25 +124,25 @@ class Looker:
             last_s=moments[-1],
             now_ms=look.now_ms,
             kept=kept,
-            keep_s=look.through_s - AGAIN_S + MINUTE_S,
+            keep_s=max(look.through_s - AGAIN_S + MINUTE_S, oldest_s),
         )
         if not whole:
             _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog))
             return kept
         changed = _Changed(sums, kept, look)
         _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog, changed=changed))
-        return sums.keep(through_s=look.through_s, plans=look.plans)
+        position_s = max(position.evaluated_s, look.through_s)
+        return sums.keep(through_s=look.through_s, position_s=position_s, plans=look.plans)
 
-    def at_late(self) -> None:
-        """The functions whose minutes changed, at the moments whose windows hold these minutes; and everything
-        together at the same moments where one of these functions belongs to it."""
+    def at_late(self, late: Sequence[tuple[int, int, int]], *, joined: bool) -> None:
+        """At the moments whose windows hold minutes that changed: by the rules that look at one function after the
+        other these functions; or (`joined`) by the others all that one of these functions belongs to."""
         look = self.look
-        look.done_late.extend(look.late)
         earliest = look.now_ms // 1000 - LATEST_S
-        minutes = sorted({start_s for _, _, start_s in look.late if start_s >= earliest})
+        minutes = sorted({start_s for _, _, start_s in late if start_s >= earliest})
         if not minutes:
             return
-        ids = {function_id for _, function_id, _ in look.late}
+        ids = {function_id for _, function_id, _ in late}
         everyone = 0 in ids  # of issues only the minute is known
         reached: dict[int, set[int]] = {}
 
@@ -145,24 +154,23 @@ class Looker:
         plans = [
             plan
             for plan in look.plans.values()
-            if plan.rule.condition.kind not in _SLOW and not plan.rule.condition.month
+            if plan.rule.condition.kind not in _SLOW
+            and not plan.rule.condition.month
+            and (plan.rule.grouping is Grouping.TOGETHER) == joined
+            and (everyone or not ids.isdisjoint(self._catalog.within(plan.rule.scope)))
         ]
-        plans = [plan for plan in plans if everyone or not ids.isdisjoint(self._catalog.within(plan.rule.scope))]
-        apart = [plan for plan in plans if plan.rule.grouping is not Grouping.TOGETHER]
-        joined = [plan for plan in plans if plan.rule.grouping is Grouping.TOGETHER]
-        for some, only in ((apart, None if everyone else sorted(ids)), (joined, None)):
-            reach = max((plan.reach_s for plan in some), default=0)
-            moments = sorted(_moments_of(minutes, reach, look.position.evaluated_s))
-            if moments:
-                sums = Windows(
-                    self._connection,
-                    self._catalog,
-                    last_s=moments[-1],
-                    now_ms=look.now_ms,
-                    only=only,
-                    joined=self._joined if some is joined else None,
-                )
-                _gather(look.hits, evaluate(sums, some, moments, wanted, self._catalog))
+        reach = max((plan.reach_s for plan in plans), default=0)
+        moments = sorted(_moments_of(minutes, reach, look.position.evaluated_s))
+        if moments:
+            sums = Windows(
+                self._connection,
+                self._catalog,
+                last_s=moments[-1],
+                now_ms=look.now_ms,
+                only=None if everyone or joined else sorted(ids),
+                joined=self._joined if joined else None,
+            )
+            _gather(look.hits, evaluate(sums, plans, moments, wanted, self._catalog))
 
     def at_changes(self) -> None:
         """At issues that came or came back."""
@@ -199,7 +207,7 @@ class _Changed:
         self._sums = sums
         self._kept = kept
         self._look = look
-        self._follows = kept.at_s > 0 and kept.through_s == look.position.evaluated_s
+        self._follows = kept.at_s > 0 and kept.through_s == look.from_s
         self._any_stale = any(id == 0 for id, _ in kept.stale)  # of issues only the minute is known
         self._found: dict[int, frozenset[int]] = {}
 

@@ -124,13 +124,21 @@ class Peaks:
         self._at_s = first_s
         self._keep_s = keep_s
         self._found: dict[Row, Row] = {row[:-2]: row[-2:] for row in total}
-        self.kept: list[Row] | None = None
+        self._kept: list[Row] | None = None
+
+    @property
+    def kept(self) -> list[Row] | None:
+        """What it was at `keep_s`."""
+        return self._rows() if self._at_s == self._keep_s else self._kept
+
+    def _rows(self) -> list[Row]:
+        return [(*key, *best) for key, best in self._found.items()]
 
     def advance(self, t: int) -> dict[Row, int]:
         """By keys, over the window that ends at `t`."""
         for minute in range(self._at_s, t, MINUTE_S):
             if minute == self._keep_s:
-                self.kept = [(*key, *best) for key, best in self._found.items()]
+                self._kept = self._rows()
             self._put((*row, minute) for row in self._minutes.get(minute, ()))
             start_s = minute + MINUTE_S - self._window_s
             gone = [key for key, (_, at_s) in self._found.items() if at_s < start_s]

@@ -7,6 +7,9 @@ A round reads one snapshot of the database. It looks
 * between whole minutes only at the present one, by rules about failures, whose values can but grow;
 * at issues that came or came back, by their cursor.
 
+How many moments that are depends on what they cost, so that a round stays short also after a long pause; the next one
+follows at once. The same goes for what new rules look at (`collector.alerts.ahead`).
+
 What it decides is stored together with how far it looked. So a round that dies is done again by the next one, whoever
 does that; two processes that should both believe to hold the lease exclude each other by the position.
 """
@@ -21,10 +24,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Engine, select
 
 from collector.alerts import outbox
+from collector.alerts.ahead import read_ahead
 from collector.alerts.catalog import Catalog
 from collector.alerts.evaluation import Plan, Planner
 from collector.alerts.failing_rules import FailingRules
-from collector.alerts.kept import Joined, Kept
+from collector.alerts.kept import AGAIN_S, Joined, Kept
 from collector.alerts.looks import Look, Looker
 from collector.alerts.model import Rule
 from collector.alerts.mutes import Mutes
@@ -36,7 +40,10 @@ from collector.store.issue_changes import issue_changes_since, number_changes
 from collector.store.lease import Lease
 from collector.store.statements import delete_by_key
 
-MOST_MOMENTS = 60  # of one round, so that it stays short after a long pause; the next follows at once
+MOST_MOMENTS = 60  # new ones, of one round
+# CPU time that a round is to take when there is much to read or to look at. A round of 1,000 rules over 1,000 functions
+# may take a second; what is read at once, such as an hour of all durations, takes up to 0.3 s more.
+ROUND_S = 0.3
 MOST_LATE = 20_000  # minutes of functions
 logger = logging.getLogger(__name__)
 
@@ -68,12 +75,15 @@ class Rounds:
         lease: Lease | None = None,
         now: Callable[[], int] = time.time_ns,
         tell: Tell = outbox.add,
+        cpu: Callable[[], float] = time.thread_time,
     ) -> None:
         self._writing = writing
         self._reading = reading
         self._lease = lease
         self._now = now
         self._tell = tell
+        self._cpu = cpu
+        self._moments = MOST_MOMENTS  # new ones that the next round may look at
         self._rules = RuleCache()
         self._mutes = MuteCache()
         self._failing = FailingRules()
@@ -81,6 +91,7 @@ class Rounds:
         self._plans: dict[str, tuple[Rule, int, Plan]] = {}
         self._catalog = Catalog()
         self._late_waits = False
+        self._half_late: frozenset[tuple[int, int, int]] = frozenset()
         self._joined = Joined()
         self._kept = Kept()
         self._keeping = Kept()  # what becomes of it if the round is done
@@ -106,14 +117,18 @@ class Rounds:
         kept, self._kept = self._kept, Kept()  # lost unless all goes well
         with self._reading.connect() as connection:
             look = self._look(connection, now_ms, kept)
+        if look.unread:
+            self._kept = self._keeping
+            return Outcome(behind=True)
         with self._writing.begin() as connection:
             if self._lease is not None and not self._lease.confirm(connection):
                 return Outcome(done=False)
             if read_position(connection, lock=True) != look.position:
                 return Outcome(done=False)
             settled = self._settle(connection, look, self._tell)
-        self._kept = self._keeping
-        behind = look.through_s < now_ms // 60_000 * MINUTE_S or self._late_waits or len(look.late) == MOST_LATE
+        self._kept, self._half_late = self._keeping, look.half_late
+        waits = self._late_waits or bool(look.half_late) or len(look.late) == MOST_LATE
+        behind = look.through_s < now_ms // 60_000 * MINUTE_S or waits
         return Outcome(behind=behind, notices=len(settled.notices), opened=settled.opened, resolved=settled.ended)
 
     def _find_failing(self, now_ms: int) -> bool:
@@ -139,7 +154,7 @@ class Rounds:
         late_waits = self._late_waits
         try:
             with self._reading.connect() as connection:
-                look = self._look(connection, now_ms, Kept(), {only.rule.id} if only is not None else set())
+                look = self._look(connection, now_ms, None, {only.rule.id} if only is not None else set())
             with self._writing.connect() as connection, connection.begin() as transaction:
                 self._settle(connection, look, lambda *_, **__: None)
                 transaction.rollback()
@@ -149,7 +164,9 @@ class Rounds:
     def _look(
         self, connection: Connection, now_ms: int, kept: Kept | None = None, only: Collection[str] | None = None
     ) -> Look:
-        """`only`: ids of the rules to look at, instead of all that do not fail."""
+        """`kept`: None, for a round that nothing follows. `only`: ids of the rules to look at, instead of all that do
+        not fail."""
+        began = self._cpu()
         position = read_position(connection)
         if position is None:
             raise RuntimeError("the position of the evaluation is gone")
@@ -162,7 +179,12 @@ class Rounds:
         now_s = now_ms // 60_000 * MINUTE_S
         oldest_first = select(late_minutes).order_by(late_minutes.c.token).limit(MOST_LATE)
         late = [(row.token, row.function_id, row.start_s) for row in connection.execute(oldest_first)]
-        through_s = max(position.evaluated_s, min(now_s, position.evaluated_s + MOST_MOMENTS * MINUTE_S))
+        if kept is None or kept.position_s != position.evaluated_s:  # or another process was there meanwhile
+            from_s, known = position.evaluated_s, Kept()
+        else:
+            from_s, known = kept.through_s, kept
+        moments = self._moments if from_s == position.evaluated_s else 1
+        through_s = max(from_s, min(now_s, from_s + moments * MINUTE_S))
         look = Look(
             position=position,
             now_ms=now_ms,
@@ -174,20 +196,54 @@ class Rounds:
             mutes=self._mutes.read(connection),
             late=late,
             changes=issue_changes_since(connection, position.issue_cursor),
+            from_s=from_s,
             through_s=through_s,
             hits={},
-            whole=through_s > position.evaluated_s or bool(late),
+            whole=through_s > from_s or bool(late),
             done_late=[],
+            half_late=self._half_late,
         )
         self._catalog.refresh(connection)
+        if kept is not None:
+            read, everything = read_ahead(connection, self._catalog, look, known, lambda: self._cpu() - began > ROUND_S)
+            if read is not known:
+                known, much = read, not everything or self._cpu() - began > ROUND_S / 4
+                if much:
+                    self._keeping, look.unread = known.step_by_step(), True
+                    self._moments = 1
+                    return look
+            began = self._cpu()
         looker = Looker(connection, self._catalog, self._joined, look)
-        self._keeping = looker.at_moments(kept or Kept())
+        self._keeping = looker.at_moments(known)
+        if kept is not None and look.through_s > look.from_s:
+            self._weigh(self._cpu() - began, look)
+        if look.catches_up:
+            return look
         # Each by itself is short; one after the other they would keep what waits for the processor waiting.
-        self._late_waits = look.through_s > position.evaluated_s and bool(late) and not self._late_waits
-        if not self._late_waits:
-            looker.at_late()
+        self._late_waits = look.through_s > look.from_s and bool(late) and not self._late_waits
+        if late and not self._late_waits:
+            self._look_at_late(looker, began)
         looker.at_changes()
         return look
+
+    def _look_at_late(self, looker: Looker, began: float) -> None:
+        """At what was late, or at the second half of it, if that would take too long at once."""
+        look = looker.look
+        half = [row for row in look.late if row in look.half_late]
+        if not half:
+            looker.at_late(look.late, joined=False)
+            if self._cpu() - began > ROUND_S:
+                look.half_late = frozenset(look.late)
+                return
+        some = half or look.late
+        looker.at_late(some, joined=True)
+        look.done_late.extend(some)
+        look.half_late = frozenset()
+
+    def _weigh(self, spent_s: float, look: Look) -> None:
+        """How many moments the next round may look at, by what those of this one took."""
+        moments = (look.through_s - look.from_s + AGAIN_S) // MINUTE_S
+        self._moments = max(1, min(MOST_MOMENTS, int(ROUND_S / max(spent_s / moments, 1e-6))))
 
     def _plan(self, rule: Rule, updated_ms: int, now_ms: int) -> Plan:
         """A rule that was saved by a clock that was ahead counts from when it was first seen."""
@@ -199,6 +255,7 @@ class Rounds:
 
     def _settle(self, connection: Connection, look: Look, tell: Tell) -> Settlement:
         caught_up = look.through_s >= look.now_ms // 60_000 * MINUTE_S
+        evaluated_s = max(look.through_s, look.position.evaluated_s)
         settlement = Settlement(
             plans=look.plans,
             stopped=look.stopped,
@@ -207,11 +264,13 @@ class Rounds:
             seen_s=look.seen_s,
             catalog=self._catalog,
             mutes=Mutes(look.mutes, self._catalog, now_ms=look.now_ms),
-            now_s=look.open_s if caught_up else look.through_s,
+            now_s=look.open_s if caught_up else evaluated_s,
             now_ms=look.now_ms,
         )
         settlement.write(connection, tell)
-        cursor = look.changes[-1].number if look.changes else look.position.issue_cursor
-        move(connection, Position(look.through_s, look.blind_until_s, cursor))
+        cursor = look.position.issue_cursor
+        if look.changes and not look.catches_up:
+            cursor = look.changes[-1].number
+        move(connection, Position(evaluated_s, look.blind_until_s, cursor))
         delete_by_key(connection, late_minutes, look.done_late)
         return settlement

@@ -103,20 +103,24 @@ Minutes = Mapping[int, Sequence[Row]]
 
 class Moving:
     """Sums of a window that moves on, from `first_s`; `minutes` are those that enter it and leave it. `advance` moves
-    it to a moment and can only go forward. `keep_s`: what it was then is kept, for the next round to begin with."""
+    it to a moment and can only go forward. `kept`: what it was at `keep_s`, for the next round to begin with."""
 
     def __init__(self, total: Iterable[Row], minutes: Minutes, window_s: int, first_s: int, keep_s: int) -> None:
         self._window_s = window_s
         self._at_s = first_s
         self._minutes = minutes
         self._keep_s = keep_s
-        self.kept: list[Row] | None = None
+        self._kept: list[Row] | None = None
         self._add(total)
+
+    @property
+    def kept(self) -> list[Row] | None:
+        return self.rows() if self._at_s == self._keep_s else self._kept
 
     def advance(self, t: int) -> None:
         for minute in range(self._at_s, t, MINUTE_S):
             if minute == self._keep_s:
-                self.kept = self.rows()
+                self._kept = self.rows()
             self._add(self._minutes.get(minute, ()))
             self._take(self._minutes.get(minute - self._window_s, ()))
         self._at_s = max(self._at_s, t)

@@ -31,8 +31,9 @@ class Windows:
 
     `only`: what is said of functions is said of these alone. `kept` is what the last round left, and makes this the
     windows of a round: what rules share is read once for all of them, and `keep` leaves it as it was at `keep_s`.
-    `joined` remembers sums of several functions as one. What methods return holds until `at` is called, and is not to
-    be changed.
+    `joined` remembers sums of several functions as one. `ahead`: only the moment `keep_s` is asked for, and what is
+    read is for a later round, which reads anew what may still change. What methods return holds until `at` is called,
+    and is not to be changed.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Windows:
         kept: Kept | None = None,
         keep_s: int = 0,
         joined: Joined | None = None,
+        ahead: bool = False,
     ) -> None:
         self.catalog = catalog
         self.now_s = last_s
@@ -63,6 +65,7 @@ class Windows:
         self._shelves = Shelves(connection, self._kept)
         self._keep_s = keep_s
         self._joined = joined
+        self._ahead = ahead
         self._oldest: int | None = None
         self._muted: bool | None = None
 
@@ -159,9 +162,15 @@ class Windows:
         found: dict[int, int] | None = self.cache.get(key)
         if found is None:
             midnight = self.now_s - self.now_s % DAY_S - DAY_S  # of yesterday: what was before is over for good
-            found = self.cache[key] = dict(self._past(COSTS, start_s, midnight)) if start_s < midnight else {}
-            for id, cost in self._spent_since(max(start_s, midnight)).items():
-                found[id] = found.get(id, 0) + cost
+            first = -(-start_s // DAY_S) * DAY_S  # whole days last until the next midnight, also where the start moves
+            parts = [self._past(COSTS, first, midnight)] if first < midnight else []
+            if start_s < min(first, midnight):
+                parts.append(self._past(COSTS, start_s, min(first, midnight)))
+            parts.append(self._spent_since(max(start_s, midnight)))
+            found = self.cache[key] = {}
+            for part in parts:
+                for id, cost in part.items():
+                    found[id] = found.get(id, 0) + cost
         return found
 
     def _spent_since(self, start_s: int) -> Mapping[int, int]:
@@ -214,11 +223,14 @@ class Windows:
         self._hours[key] = found
         return found
 
-    def keep(self, *, through_s: int, plans: Mapping[str, object]) -> Kept:
+    def keep(self, *, through_s: int, position_s: int, plans: Mapping[str, object]) -> Kept:
         """What the next round need not read again; of the windows of a round."""
         final_s = self._now_ms // 1000 - DAY_S - HOUR_S
+        # Of each kind what was used last: forecasts use theirs at fewer moments than others.
+        used = {name.partition(" ")[0] for name, _ in self._hours}
         history = {key: found for key, found in self._hours.items() if key[1] + HOUR_S < final_s}
-        sums = {key: moving.kept for key, moving in self._moving.items() if moving.kept is not None}
+        history |= {key: old for key, old in self._kept.history.items() if key[0].partition(" ")[0] not in used}
+        sums = {key: rows for key, moving in self._moving.items() if (rows := moving.kept) is not None}
         windows: dict[Shelf, list[int]] = {}
         for name, tags, window_s, _ in sums:
             windows.setdefault((name, tags), []).append(window_s)
@@ -226,12 +238,13 @@ class Windows:
         return Kept(
             at_s=self._keep_s,
             through_s=through_s,
+            position_s=position_s,
             looked_s=self._now_ms // 1000,
             sums=sums,
             minutes=minutes,
             used_s=used_s,
             plans=plans,
-            history=history or self._kept.history,
+            history=history,
         )
 
     def _move(self, make: type[M], name: str, window_s: int, tags: Tags, joined: frozenset[int] | None) -> M:
@@ -293,6 +306,8 @@ class Windows:
     def _around(self, shelf: Shelf, source: Source, window_s: int, first_s: int) -> dict[int, Sequence[Row]]:
         """The minutes that enter and leave a round's window."""
         behind = self._shelves.minutes(shelf, source, first_s - window_s, min(first_s, self._last_s - window_s))
+        if self._ahead:
+            return behind
         return {**behind, **self._shelves.minutes(shelf, source, first_s, self._last_s)}
 
     def _maximum(self, name: str, window_s: int) -> Mapping[Row, int]:
@@ -319,7 +334,7 @@ class Windows:
             if self._kept.stale_ids:
                 again = source.of(sorted(self._kept.stale_ids))
                 rows = [*rows, *again.peaks(self._connection, first_s - window_s, first_s)]
-        minutes = self._shelves.minutes((name, ()), source, first_s, self._last_s)
+        minutes = {} if self._ahead else self._shelves.minutes((name, ()), source, first_s, self._last_s)
         find = partial(source.find, self._connection)
         return Peaks(find, rows, minutes, window_s=window_s, first_s=first_s, keep_s=self._keep_s)
 

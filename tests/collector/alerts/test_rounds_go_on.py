@@ -30,14 +30,14 @@ def test_a_rule_that_fails_stops_no_other(
     world.run(rounds, 610)
     assert ["opened", "opened"] == world.told
 
-    real, fails = evaluation._hits, True
+    real, fails = evaluation.hits_at, True
 
     def hits(sums: Any, plan: evaluation.Plan, t: int, scope: frozenset[int]) -> list[evaluation.Hit]:
         if plan.rule.id == "bad" and fails:
             sums._connection.execute(OVERFLOW)
         return real(sums, plan, t, scope)
 
-    monkeypatch.setattr(evaluation, "_hits", hits)
+    monkeypatch.setattr(evaluation, "hits_at", hits)
     for second in range(660, 1_200, 30):
         world.run(rounds, second)
     assert [("checkout", 660, 900, "resolved")] == world.intervals("rule")

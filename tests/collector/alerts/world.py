@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,15 +51,16 @@ class World:
     def clock(self) -> int:
         return round((DAY_S + self.now_s) * NS)
 
-    def rounds(self) -> Rounds:
-        return Rounds(self.writing, self.reading, now=self.clock, tell=self.tell)
+    def rounds(self, cpu: Callable[[], float] = lambda: 0.0) -> Rounds:
+        """`cpu` is the clock that says whether a round has taken long enough: it never has."""
+        return Rounds(self.writing, self.reading, now=self.clock, tell=self.tell, cpu=cpu)
 
     def tell(self, connection: Connection, notices: Sequence[Notice], *, now_ms: int) -> None:
         self.notices.extend(notices)
 
-    def begin(self, *rules: Rule) -> Rounds:
+    def begin(self, *rules: Rule, cpu: Callable[[], float] = lambda: 0.0) -> Rounds:
         """The first round ever, at the present time, and then these rules alone."""
-        rounds = self.rounds()
+        rounds = self.rounds(cpu)
         rounds.run()
         with self.writing.begin() as connection:
             delete_rules(connection, list(read_rules(connection)))
