@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from collector.domain.errors import MalformedExport
 from collector.domain.facts import Export, Facts, Signal
@@ -38,14 +37,19 @@ class Store(Protocol):
         Raises Overloaded when too much is waiting, StoreUnavailable when nothing more is taken.
         """
 
+    def hand_over(self, read: Callable[[], Facts | None], settle: Callable[[Exception | None], None]) -> None:
+        """The same of facts that `read` gives, which is called by whoever stores them. Where it gives None there is
+        nothing to store, and `settle` is not called. Raises StoreUnavailable when nothing more is taken.
+        """
 
-class _Export(NamedTuple):
-    """One that is to be read."""
 
+@dataclass(slots=True, eq=False)
+class _Export:
     signal: Signal
     body: bytes
     json: bool
     settle: Settle
+    intake: Intake | None = None  # what it holds, once it has been read
 
 
 class Exports:
@@ -63,12 +67,11 @@ class Exports:
         self._counters = counters
         self._prices = prices
         self._now_ms = now_ms
-        # Python runs one thread at a time anyway. 200 that fought for their turn in the midst of parsing took 1,800 µs
-        # of CPU for each export, all told, and 1,000 when they waited for a lock. So none waits: one thread at a time
-        # reads what all have brought. Large bodies, each of which takes many times its size for a moment, are read one
-        # after the other by a thread of their own: small ones do not wait for them.
-        self._brought: deque[_Export] = deque()
-        self._reading = threading.Lock()
+        # Python runs one thread at a time anyway, and threads that fight for their turn in the midst of parsing cost
+        # more than they gain. So small bodies are parsed by the thread that stores them: where another one did it
+        # meanwhile, commits had fewer exports and both found less in the processor's caches. Large bodies, each of
+        # which takes many times its size for a moment, are read one after the other by a thread of their own: small
+        # ones do not wait for them.
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-exports")
 
     def take(self, signal: Signal, body: bytes, *, json: bool = False) -> Intake:
@@ -87,16 +90,12 @@ class Exports:
         another exception where something is wrong here. Raises nothing."""
         export = _Export(signal, body, json, settle)
         if len(body) > _LARGE:
-            self.aside(lambda: self._read(export))
+            self.aside(lambda: self._store_large(export))
             return
-        self._brought.append(export)
-        # Asked again after letting go: another one may have been brought meanwhile, and have found it locked.
-        while self._brought and self._reading.acquire(blocking=False):
-            try:
-                while self._brought:
-                    self._read(self._brought.popleft())
-            finally:
-                self._reading.release()
+        try:
+            self._store.hand_over(lambda: self._read(export), lambda error: self._settle(export, error))
+        except StoreError as error:
+            export.settle(_refusal(error))
 
     def aside(self, do: Callable[[], object]) -> None:
         """Has something done that takes long, by the thread that reads large exports. It may raise nothing."""
@@ -112,22 +111,33 @@ class Exports:
         except StoreError as error:
             raise _refusal(error) from error
 
-    def _read(self, export: _Export) -> None:
+    def _store_large(self, export: _Export) -> None:
         try:
-            if export.signal == Signal.METRICS:
-                export.settle(self._count(export.body, json=export.json))
-                return
-            intake = self._intake(export)
-            if intake.facts.export.items:
-                self._store.hand_in(intake.facts, intake.facts.size, lambda error: self._settle(export, intake, error))
-            else:
-                self._settle(export, intake, None)
+            facts = self._read(export)
+            if facts is not None:
+                self._store.hand_in(facts, facts.size, lambda error: self._settle(export, error))
         except Exception as error:  # noqa: BLE001  # whoever sent it must hear of it, whatever it is
             export.settle(_refusal(error))
 
-    def _settle(self, export: _Export, intake: Intake, error: Exception | None) -> None:
-        if error is not None:
+    def _read(self, export: _Export) -> Facts | None:
+        """What is to be stored; where that is nothing it is settled. Raises nothing."""
+        try:
+            if export.signal == Signal.METRICS:
+                export.settle(self._count(export.body, json=export.json))
+                return None
+            intake = export.intake = self._intake(export)
+        except Exception as error:  # noqa: BLE001  # whoever sent it must hear of it, whatever it is
             export.settle(_refusal(error))
+            return None
+        if intake.facts.export.items:
+            return intake.facts
+        self._settle(export, None)
+        return None
+
+    def _settle(self, export: _Export, error: Exception | None) -> None:
+        intake = export.intake
+        if error is not None or intake is None:
+            export.settle(_refusal(error or RuntimeError("stored before it was read")))
             return
         items = intake.facts.export.items
         self._counters.took(export.signal, stored=items, rejected=intake.rejected, unplaced=intake.unplaced)

@@ -3,6 +3,9 @@
 While one commit runs, the next requests gather; so a commit's cost is shared by more requests the busier it gets, and
 an idle collector answers after one commit. Whoever hands in a request hears of it when its commit is durable: the 200
 that follows means stored.
+
+What a request holds may be read here as well, of all that wait at once: so nobody else wants the interpreter meanwhile,
+commits have more requests, and both find their code and data in the processor's caches.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import NamedTuple
 
 import sqlalchemy.exc
 from sqlalchemy import Engine
@@ -28,6 +32,7 @@ from collector.store.stitcher import Stitcher
 from collector.store.sweep import GRACE_S, Sweeper
 
 MAX_GROUP_BYTES = 16 * 1024 * 1024  # a commit holds the write lock, so it may not grow with the backlog
+MAX_GROUP_READ = 1_000  # nor with what comes meanwhile, nothing of which may be fit to be stored
 SWEEP_EVERY_S = 10.0  # how late it may be noticed that a deadline has passed; idle, a pass takes half a millisecond
 LONGEST_REST_S = 1.0  # between two passes of the stitcher while there is more for it
 STITCH_EVERY_S = 0.2  # how far the transactions may lag behind what is stored; each pass is one more commit
@@ -40,16 +45,23 @@ logger = logging.getLogger(__name__)
 
 
 Settle = Callable[[Exception | None], None]
+Read = Callable[[], Facts | None]
 
 
 class _Request:
     __slots__ = ("begun", "facts", "settle", "size")
 
-    def __init__(self, facts: Facts, size: int, settle: Settle) -> None:
+    def __init__(self, facts: Facts, size: int, settle: Settle, begun: float) -> None:
         self.facts = facts
         self.size = size
         self.settle = settle
-        self.begun = time.monotonic()
+        self.begun = begun
+
+
+class _Unread(NamedTuple):
+    read: Read
+    settle: Settle
+    begun: float
 
 
 class Writer:
@@ -74,6 +86,7 @@ class Writer:
         self._seen = Seen()
         self._waiting: deque[_Request] = deque()
         self._waiting_bytes = 0
+        self._unread: deque[_Unread] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._doubtful_until = 0.0  # monotonic
@@ -98,7 +111,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Requests that no commit has taken yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._unread)
 
     @property
     def waiting_bytes(self) -> int:
@@ -118,7 +131,7 @@ class Writer:
 
         Raises Overloaded where more would wait than may, and StoreUnavailable while the writer is stopping.
         """
-        request = _Request(facts, size, settle)
+        request = _Request(facts, size, settle, time.monotonic())
         with self._changed:
             if not self._takes:
                 raise StoreUnavailable("The collector is stopping.", RETRY_AFTER_S)
@@ -130,6 +143,16 @@ class Writer:
                 )
             self._waiting.append(request)
             self._waiting_bytes += size
+            self._changed.notify()
+
+    def hand_over(self, read: Read, settle: Settle) -> None:
+        """As `hand_in`, of facts that the writer's thread reads first, which `read` does. Where that gives None there
+        is nothing to store, and `settle` is not called. How much may wait unread is the caller's concern.
+        """
+        with self._changed:
+            if not self._takes:
+                raise StoreUnavailable("The collector is stopping.", RETRY_AFTER_S)
+            self._unread.append(_Unread(read, settle, time.monotonic()))
             self._changed.notify()
 
     def close(self) -> None:
@@ -149,9 +172,9 @@ class Writer:
             group = self._next_group()
             if group:
                 self._store(group)
-            if time.monotonic() >= self._stitch_due or (self._closing and not self._waiting):
+            if time.monotonic() >= self._stitch_due or (self._closing and not self.waiting):
                 self._stitch()
-            if self._closing and not self._waiting:
+            if self._closing and not self.waiting:
                 return
             if time.monotonic() >= self._sweep_due:
                 self._sweep()
@@ -160,11 +183,32 @@ class Writer:
         """Waits for requests or for the next pass of the stitcher or the sweep; takes all requests that one commit may
         hold."""
         with self._changed:
-            while not self._waiting and not self._closing:
+            while not self._waiting and not self._unread and not self._closing:
                 pause = min(self._stitch_due, self._sweep_due) - time.monotonic()
                 if pause <= 0 or not self._changed.wait(pause):
                     break
-            return self._take_waiting(MAX_GROUP_BYTES)
+        # Half of the room for either, so that none waits for ever.
+        group = self._read_unread(MAX_GROUP_BYTES // 2)
+        return group + self._take(MAX_GROUP_BYTES - sum([request.size for request in group]))
+
+    def _read_unread(self, most_bytes: int) -> list[_Request]:
+        """At least one, if any is unread and can be read, and hardly more than that many bytes."""
+        group: list[_Request] = []
+        size = 0
+        for _ in range(MAX_GROUP_READ):
+            if not self._unread or (group and size >= most_bytes):
+                break
+            read, settle, begun = self._unread.popleft()
+            try:
+                facts = read()
+            except Exception as error:  # it is the caller's, and others wait too
+                logger.exception("an export could not be read")
+                _settle(settle, error)
+                continue
+            if facts is not None:
+                group.append(_Request(facts, facts.size, settle, begun))
+                size += facts.size
+        return group
 
     def _take(self, most_bytes: float) -> list[_Request]:
         with self._changed:
@@ -196,7 +240,7 @@ class Writer:
             counts.commit_s.add(now - begun)
             for request in group:
                 counts.wait_s.add(now - request.begun)
-                _settle(request, None)
+                _settle(request.settle, None)
             # Nothing to do so far, or resting after a failure.
             self._stitch_due = min(self._stitch_due, now + STITCH_EVERY_S)
 
@@ -217,6 +261,7 @@ class Writer:
 
     def _settle_failure(self, group: list[_Request], error: Exception) -> None:
         """Where the database is at fault all may try again; where the data is, only the request that holds it fails."""
+        settles = [request.settle for request in group]
         if isinstance(error, sqlalchemy.exc.DataError | sqlalchemy.exc.IntegrityError | ValueError | OverflowError):
             if len(group) > 1:
                 for request in group:
@@ -230,17 +275,19 @@ class Writer:
             self._rest()
             # Those that wait would wait for the same: five seconds for each commit that a lock fails, one after the
             # other, until their clients have given up.
-            group = group + self._take(math.inf)
+            settles += [request.settle for request in self._take(math.inf)]
+            while self._unread:
+                settles.append(self._unread.popleft().settle)
             self.counts.failed_commits += 1
-            self.counts.returned_exports += len(group)
+            self.counts.returned_exports += len(settles)
             now = time.monotonic()
             if now >= self._tell_due:  # not of each: clients come again at once, and each time it fails
                 self._tell_due = now + TELL_EVERY_S
-                _log(f"a commit failed, and {len(group)} exports are to be sent again", error)
+                _log(f"a commit failed, and {len(settles)} exports are to be sent again", error)
             reason = str(error) if isinstance(error, StoreError) else "The database failed."
             answer = StoreUnavailable(reason, RETRY_AFTER_S)
-        for request in group:
-            _settle(request, answer)
+        for settle in settles:
+            _settle(settle, answer)
 
     def _stitch(self) -> None:
         """One pass, bounded, so that requests never wait long for it. More is left: again at the next turn."""
@@ -281,9 +328,9 @@ class Writer:
         self._doubtful_until = time.monotonic() + DOUBT_S
 
 
-def _settle(request: _Request, error: Exception | None) -> None:
+def _settle(settle: Settle, error: Exception | None) -> None:
     try:
-        request.settle(error)
+        settle(error)
     except Exception:  # it is the caller's, and the others of the group wait too
         logger.exception("nobody could be told that an export is stored")
 

@@ -42,6 +42,11 @@ class FakeStore:
         else:
             threading.Thread(target=self._wait, args=(facts, settle)).start()
 
+    def hand_over(self, read: Callable[[], Facts | None], settle: Callable[[Exception | None], None]) -> None:
+        facts = read()
+        if facts is not None:
+            self.hand_in(facts, facts.size, settle)
+
     def _wait(self, facts: Facts, settle: Callable[[Exception | None], None]) -> None:
         assert self.open.wait(30)
         self._store(facts, settle)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, delete, event, func, select, text, update
 
-from collector.domain.facts import Result, Unfinished
+from collector.domain.facts import Facts, Result, Unfinished
 from collector.store import tables
 from collector.store.errors import Overloaded, StoreError, StoreUnavailable, TryAgain
 from collector.store.writer import Writer
@@ -169,6 +170,85 @@ def test_close_stores_what_waits(database: Engine, gate: Gate) -> None:
         assert 5 == connection.scalar(select(func.count()).select_from(tables.transactions))
     with pytest.raises(StoreUnavailable):
         writer.submit(facts(invocation(9)), 10)
+
+
+def test_what_is_handed_over_is_read_before_its_commit(database: Engine, reader: Engine, gate: Gate) -> None:
+    """All that waits unread is read by the writer's thread, and what it gives is stored in one commit; what gives
+    nothing is nothing, and what cannot be read is told to who handed it over."""
+    outcomes: dict[str, list[Exception | None]] = {name: [] for name in "abcdx"}
+    threads: list[str] = []
+
+    def broken() -> None:
+        raise ValueError("cannot be read")
+
+    def read(span_id: int) -> Facts:
+        threads.append(threading.current_thread().name)
+        return facts(invocation(span_id))
+
+    with running(database) as writer:
+        gate.open.clear()
+        writer.hand_over(lambda: read(1), outcomes["a"].append)
+        assert gate.reached.wait(30)
+        writer.hand_over(lambda: read(2), outcomes["b"].append)
+        writer.hand_over(broken, outcomes["x"].append)
+        writer.hand_over(lambda: None, outcomes["c"].append)
+        writer.hand_over(lambda: read(3), outcomes["d"].append)
+        assert 4 == writer.waiting
+        gate.open.set()
+        writer.submit(facts(invocation(4)), 1)
+    assert 4 == count(reader)
+    assert 2 == gate.commits
+    assert ["clew-writer"] * 3 == threads
+    assert str(outcomes.pop("x")[0]) == "cannot be read"
+    assert {"a": [None], "b": [None], "c": [], "d": [None]} == outcomes
+
+
+def test_what_waits_unread_when_the_database_fails_is_not_read(database: Engine, gate: Gate) -> None:
+    """It is told to come again at once, as all others that wait."""
+    outcomes: list[Exception | None] = []
+    done = threading.Event()
+
+    def settle(error: Exception | None) -> None:
+        outcomes.append(error)
+        if len(outcomes) == 3:
+            done.set()
+
+    def never() -> Facts:
+        raise AssertionError
+
+    gate.open.clear()
+    gate.fail_with = StoreError("The disk is gone.")
+    with running(database) as writer:
+        writer.hand_over(lambda: facts(invocation(1)), settle)
+        assert gate.reached.wait(30)
+        for _ in range(2):
+            writer.hand_over(never, settle)
+        gate.open.set()
+        assert done.wait(30)
+        assert 0 == writer.waiting
+        assert 3 == writer.counts.returned_exports
+    assert all(isinstance(error, StoreUnavailable) for error in outcomes)
+    with pytest.raises(StoreUnavailable):
+        writer.hand_over(never, settle)
+
+
+def test_neither_keeps_the_other_waiting(
+    database: Engine, reader: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where more waits than a commit may hold, each has some of what is read already and of what is not."""
+    monkeypatch.setattr("collector.store.writer.MAX_GROUP_BYTES", 1)
+    outcomes: list[Exception | None] = []
+    with running(database) as writer:
+        gate.open.clear()
+        writer.hand_in(facts(invocation(1)), 1, outcomes.append)
+        assert gate.reached.wait(30)
+        for number in range(2, 6):
+            writer.hand_in(facts(invocation(number)), 1, outcomes.append)
+            writer.hand_over(partial(facts, invocation(10 + number)), outcomes.append)
+        gate.open.set()
+    assert [None] * 9 == outcomes
+    assert 9 == count(reader)
+    assert 5 <= gate.commits <= 9
 
 
 def test_what_time_brings_about_comes_without_a_request(database: Engine) -> None:
