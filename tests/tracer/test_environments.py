@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clew import engine, environment
+from clew import engine, environment, provider
+from clew.provider import SystemIds
 from clew.settings import read
 from collector.local_lambda import Status
 from collector.local_lambda.function import InitializationType
@@ -122,6 +123,59 @@ def test_a_forked_child_has_ids_of_its_own(sink: Sink, trace: Any) -> None:
 
     assert len({span.trace_id for span in sink.spans()}) == 3
     assert len({span.span_id for span in sink.spans()}) == 3
+
+
+def test_ids_in_what_runs_first_in_a_forked_child(sink: Sink, trace: Any) -> None:
+    """The function may have registered it before the tracer was there."""
+    reader, writer = os.pipe()
+    drawn: list[SystemIds] = []
+    os.register_at_fork(
+        after_in_child=lambda: [os.write(writer, b"%x " % ids.generate_span_id()) for ids in drawn for _ in range(4)]
+    )
+    trace(lambda event, context: None)({}, None)
+    drawn.append(engine.start(read(os.environ)).provider.ids)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    (ids,) = drawn
+    drawn.clear()
+    os.close(writer)
+
+    with os.fdopen(reader) as told:
+        theirs = {int(word, 16) for word in told.read().split()}
+    assert len(theirs) == 4
+    assert theirs.isdisjoint({ids.generate_span_id() for _ in range(16)})
+
+
+def test_ids_drawn_while_the_process_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a signal's handler: the child forgets what the parent asked for, whose answer both have."""
+    ids = SystemIds()
+    answers = [b"\1" * 128, b"\2" * 128]
+
+    def urandom(size: int) -> bytes:
+        if len(answers) == 2:
+            ids.renew()
+        return answers.pop(0)[:size]
+
+    monkeypatch.setattr(provider, "urandom", urandom)
+
+    assert ids.generate_span_id() == 0x0202020202020202
+
+
+def test_ids_that_other_threads_take() -> None:
+    """All that were drawn, before the thread that asked has its own."""
+
+    class Raced(SystemIds):
+        times = 0
+
+        def draw(self) -> None:
+            super().draw()
+            self.times += 1
+            if self.times < 3:
+                self._drawn.clear()
+
+    assert Raced().generate_span_id() > 0
 
 
 @pytest.mark.parametrize("how", ["closed", "reset"])

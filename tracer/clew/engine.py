@@ -54,8 +54,9 @@ class Engine:
         self._begun = False
         self._timeout_ms = 0
         self._active: list[Invocation] = []
-        self.describing = threading.Lock()  # an invocation, which its end and its deadline may do at once
-        self._lock = threading.RLock()  # a signal's handler may call a traced handler in the thread that holds it
+        # A signal's handler may call a traced handler in the thread that holds one of these.
+        self.describing = threading.RLock()  # an invocation, which its end and its deadline may do at once
+        self._lock = threading.RLock()
         when_imported("botocore.client", _trace_calls)
         if settings.capture_logs:
             streams.install(entered.get, running)
@@ -71,7 +72,8 @@ class Engine:
 
             snapshot.watch(self)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
+            # What the function registered earlier runs in the child before ours does, and may make spans.
+            os.register_at_fork(before=self.provider.ids.renew, after_in_child=self._after_fork)
 
     def _exporter(self) -> Exporter:
         settings = self.settings
@@ -174,7 +176,7 @@ class Engine:
 
     def _after_fork(self) -> None:
         """The parent's threads and connection are not the child's."""
-        self.describing = threading.Lock()
+        self.describing = threading.RLock()
         self._lock = threading.RLock()
         self.deadlines = Deadlines()
         self.provider.ids.renew()

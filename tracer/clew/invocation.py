@@ -16,13 +16,15 @@ from clew.contexts import SPAN_KEY, current_context
 from clew.description import Description, Snapshot, snapshot
 from clew.events import MAX_NAME, remaining_of, text_of
 from clew.guard import Guard, pass_on_signal
-from clew.lean_span import LeanSpan, put
+from clew.lean_span import LeanSpan, describe, put
 from clew.logs import Lines
 from clew.measures import Measures, environment_once
 from clew.triggers import DIRECT, http_status
 from clew.unfinished import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.trace import Span
 
     from clew.encoder import LogRecord
@@ -84,9 +86,10 @@ class Invocation:
         self._event: Payload | None = None
         self._snapshot: Snapshot | None = None
         if self.span.is_recording():
-            self._snapshot = snapshot(event)
+            if type(self.span) is LeanSpan:  # of others a limit may leave out what came first
+                self._snapshot = snapshot(event)
             if self._snapshot is None:
-                self._describe(event)
+                self._describe(lambda: event)
             if settings.capture_environment:
                 with Guard("capturing the environment"):
                     put(self.span, environment_once(engine.renderer, self.payload_limit))
@@ -110,12 +113,16 @@ class Invocation:
         with self._engine.describing:
             taken, self._snapshot = self._snapshot, None
             if taken is not None:
-                self._describe(taken.event())
+                self._describe(taken.event)
 
-    def _describe(self, event: object) -> None:
+    def _describe(self, read: Callable[[], object]) -> None:
         engine, start = self._engine, self._start
-        self._told = told = Description(event, engine.environment.region, self.account, self.clean)
-        attributes = told.attributes
+        event: object = None
+        attributes: dict[str, Any] = {}
+        with Guard("reading the event"):
+            event = read()
+            self._told = told = Description(event, engine.environment.region, self.account, self.clean)
+            attributes = told.attributes
         attributes["faas.coldstart"] = start.cold
         if self.request_id:
             attributes["faas.invocation_id"] = self.request_id
@@ -130,8 +137,8 @@ class Invocation:
             attributes["clew.lambda.init_duration"] = start.init_duration
         if self._remaining is not None and (timeout := engine.timeout_ms(self._remaining)):
             attributes["clew.lambda.timeout"] = timeout
-        put(self.span, attributes)
-        if self.settings.capture_payloads:
+        describe(self.span, attributes)
+        if self.settings.capture_payloads and self._told is not None:
             with Guard("capturing the event"):
                 self._event = self.render(event, "event")
 
@@ -257,6 +264,7 @@ class Invocation:
     def disown(self) -> None:
         """It is another process's to export: this one is a forked child."""
         self.span = trace.NonRecordingSpan(self.span.get_span_context())
+        self._snapshot = None
         self._watch = None
 
     def close(self) -> None:
@@ -269,12 +277,12 @@ class Invocation:
     def finish(self, seconds: float) -> None:
         """Describe the result, end the span, and export all that ended within `seconds`."""
         engine = self._engine
-        if not self.span.is_recording():
-            return
         if self._watch is not None:
             self._watch.wait(min(max(0.0, seconds), engine.settings.export_timeout))
         with Guard("describing an event"):
             self.describe()
+        if not self.span.is_recording():  # the function may have ended it
+            return
         if self._failed:
             self._set_payloads(self.payload_limit_on_error, None)
         elif self._result is not None:

@@ -154,6 +154,16 @@ def put(span: trace.Span, attributes: dict[str, Any]) -> None:
         span.set_attributes(attributes)
 
 
+def describe(span: trace.Span, attributes: dict[str, Any]) -> None:
+    """The same of what an event tells, at any time and in one step, because the function may be writing on the span in
+    another thread, or have ended it. What the function itself has written stays.
+    """
+    if type(span) is LeanSpan:
+        span.described = attributes
+    else:
+        span.set_attributes(attributes)
+
+
 class LeanSpan(trace.Span):
     """A span, which also reads like OpenTelemetry's finished ones: for exports of what is not finished, and because
     making one of those takes as long as all the rest of a span.
@@ -177,6 +187,7 @@ class LeanSpan(trace.Span):
         self.name = ""
         self.kind = kind
         self.told: Told | None = None
+        self.described: dict[str, Any] = {}
         self.own: Any = {}
         self.events: Sequence[Any] = ()
         self.links: Sequence[Link] = ()
@@ -200,7 +211,9 @@ class LeanSpan(trace.Span):
 
     @property
     def attributes(self) -> Any:
-        return self.own if self.told is None else {**self.told.attributes, **self.own}
+        if self.told is not None:
+            return {**self.told.attributes, **self.own}
+        return {**self.described, **self.own} if self.described else self.own
 
     @property
     def dropped_attributes(self) -> int:
@@ -282,7 +295,7 @@ class LeanSpan(trace.Span):
             titled,
             _TIMES(0x39, self.start_time & _LOW, 0x41, self.end_time & _LOW),
             known,
-            key_values(b"\x4a", self.own),
+            key_values(b"\x4a", {**self.described, **self.own} if self.described else self.own),
             _FLAGS(b"\x85\x01", flags),
         ))  # fmt: skip
 
