@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clew.deadline import margin
+from tests.tracer.local import LocalFunctions
 from tests.tracer.runtime_api import Lambda
 from tests.tracer.sink import Sink, attributes
 
@@ -97,3 +98,27 @@ def test_later_invocations_of_an_environment_are_watched_too(tmp_path: Path, sin
 def test_the_margin_fits_the_timeout(remaining: float, chosen: float | None, expected: float) -> None:
     """Half a second, a tenth of a short run, or what the environment says."""
     assert margin(remaining, chosen) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("extension", ["true", "false"])
+def test_a_deep_event_where_the_function_has_small_stacks(tmp_path: Path, sink: Sink, extension: str) -> None:
+    """Its own threads have them. The one that describes the event has room for it, at a checkpoint and at the end."""
+    code = """
+        import threading, time
+        threading.stack_size(131072)
+        import clew
+
+        @clew.trace
+        def handler(event, context):
+            time.sleep(event["seconds"])
+            return threading.stack_size(131072)
+        """
+    inner: object = 1
+    for _ in range(900):
+        inner = [inner]
+    with LocalFunctions(tmp_path, sink, code, CLEW_CHECKPOINT_AFTER="100", CLEW_EXTENSION=extension) as functions:
+        outcomes = [functions.invoke({"seconds": seconds, "inner": inner}) for seconds in (0, 1.0)]
+
+    assert [outcome.value() for outcome in outcomes] == [131072, 131072]
+    assert "clew:" not in functions.log
+    assert {attributes(span)["clew.trigger.type"] for span in sink.spans()} == {"direct"}

@@ -7,7 +7,10 @@ does, and SIGALRM may be in use.
 from __future__ import annotations
 
 import threading
-from threading import Thread  # now: a function may replace them, such as by one that runs its target at once
+from threading import (  # now: a function may replace them, such as by one that runs its target at once
+    Thread,
+    stack_size,
+)
 from time import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,23 @@ from clew.guard import Guard, describe, pass_on_signal, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# Bytes, as the system gives by default. To read the copy of an event that is as deep as JSON may be takes 500 kB.
+_STACK = 8 * 1024 * 1024
+
+
+def begin(thread: Thread) -> None:
+    """Start one of the tracer's threads, with room for what it does also where the function has chosen small stacks for
+    its own: what finds no room there ends the process. Raises what `Thread.start` does.
+    """
+    chosen = stack_size(_STACK)
+    if not 0 < chosen < _STACK:
+        stack_size(chosen)
+    try:
+        thread.start()
+    finally:
+        stack_size(chosen)
 
 
 class Deadlines:
@@ -34,7 +54,7 @@ class Deadlines:
                 self._wakes = at
                 try:
                     thread = Thread(target=self._run, name="clew-deadline", daemon=True)
-                    thread.start()
+                    begin(thread)
                 except Exception as error:  # such as one thread too many: the next invocation tries again
                     self._items.clear()
                     pass_on_signal(error)

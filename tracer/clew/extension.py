@@ -19,6 +19,7 @@ from collections import deque
 from time import monotonic, sleep, time  # now: a function may replace them
 from typing import TYPE_CHECKING
 
+from clew.deadline import begin
 from clew.extensions_api import ExtensionsApi
 from clew.guard import Guard, describe, pass_on_signal, warn_once
 from clew.platform_reports import PlatformReports
@@ -98,7 +99,7 @@ class Extension:
         self._loop = RuntimeLoop(self._idle, self._busy)
         # Before it is registered: from then on Lambda waits for what only this thread does.
         thread = threading.Thread(target=self._run, name="clew-extension", daemon=True)
-        thread.start()
+        begin(thread)
         try:
             if thread.native_id == threading.get_native_id():
                 raise RuntimeError("threads are none of the system's")  # gevent's never run while the runtime waits
