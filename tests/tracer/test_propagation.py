@@ -165,6 +165,18 @@ def test_a_batch_has_links() -> None:
     ]
 
 
+def test_a_list_is_what_its_first_record_says() -> None:
+    """As for the trigger: one that begins with something else is no batch of messages."""
+    records = [
+        events.sqs_record("x", messageAttributes=events.sqs_attributes(traceparent=one)) for one in (PARENT, OTHER)
+    ]
+
+    assert linked(records) == [TRACE, "1" * 32]
+    assert linked([None, *records]) == [TRACE, "1" * 32]
+    assert linked([{}, *records]) == []
+    assert linked({"Records": [{}, *records]}) == [TRACE, "1" * 32]
+
+
 def test_a_batch_has_no_more_links_than_a_span_may_have() -> None:
     """And a batch of ten thousand is not read to its end for them."""
     senders = [f"00-{number:032x}-2222222222222222-01" for number in range(1, 301)]

@@ -140,9 +140,10 @@ def _usual_context(carrier: Mapping[str, str]) -> Context | None:
 
 def _sender(event: object, records: list[Any]) -> str:
     """The type of the trigger that a batch is of."""
-    if isinstance(event, dict) and (type := type_of(event)):
-        return type
-    return next((type for record in records[:10] if isinstance(record, dict) and (type := type_of(record))), "")
+    known = (record for record in records[:10] if isinstance(record, dict))
+    if isinstance(event, list):  # its first record says what it is
+        return type_of(next(known, {}))
+    return type_of(mapping(event)) or next((type for record in known if (type := type_of(record))), "")
 
 
 def _of_call(context: object) -> dict[str, str]:
