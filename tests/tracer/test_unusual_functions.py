@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import logging
+import os
 import signal
+import sys
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -332,3 +336,48 @@ handler({}, Context())
 
     assert (done.stdout, done.stderr) == ("line\nline\n", "")
     assert len({span.span_id for span in sink.spans()}) == 4
+
+
+def test_a_deadline_at_any_moment(sink: Sink, trace: Any) -> None:
+    """Whatever becomes of that invocation, the next one is traced, and by itself. Python looks for signals where a
+    function begins, and after it called one of C's. (Of what is between that and the network, the test above has one.)
+    """
+
+    class LateError(Exception):
+        pass
+
+    def at(number: int) -> Any:
+        left = itertools.count(number, -1)
+
+        def look(frame: FrameType, event: str, _: object) -> None:
+            module = frame.f_globals.get("__name__", "")
+            ours = module.startswith("clew.") and module not in {"clew.exporting", "clew.sender", "clew.connection"}
+            if ours and event in {"call", "c_return"} and next(left) == 0:
+                raise LateError  # with the frame that it interrupts among its arguments, as a signal's handler has
+
+        return look
+
+    traced = trace(lambda event, context: None)
+    traced({}, None)
+    tracer = engine.start(read(os.environ))
+    before, lost = sys.getprofile(), []
+    for number in itertools.count():
+        interrupted = False
+        sys.setprofile(at(number))
+        try:
+            traced({"interrupted": number}, None)
+        except LateError:
+            interrupted = True
+        finally:
+            sys.setprofile(before)
+        tracer.delivery._resume = 0.0  # an export that ends so is no reason to wait here
+        count = len(sink.spans())
+        traced({"next": number}, None)
+        found = [attributes(span).get("clew.event") for span in sink.spans()[count:] if not span.parent_span_id]
+        if f'{{"next":{number}}}' not in found:
+            lost.append(number)
+        if not interrupted:
+            break
+    assert lost == []
+    assert number > 200
+    assert engine.running() is None

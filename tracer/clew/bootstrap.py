@@ -10,7 +10,9 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from clew.contexts import attach, detach
+from opentelemetry.context import Context
+
+from clew.contexts import SPAN_KEY, attach, current_context, detach
 from clew.engine import Engine, entered, start
 from clew.failures import with_traceback, without_our_frames
 from clew.guard import Guard, warn_once
@@ -70,12 +72,15 @@ def _sync_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Cal
         if run is None:
             return handler(*args, **kwargs)
         try:
-            result = handler(*args, **kwargs)
-        except BaseException as error:
-            traceback = _failed(run, error)
-            raise with_traceback(error, traceback)  # noqa: B904  # the same error goes on
-        _succeeded(run, result)
-        return result
+            try:
+                result = handler(*args, **kwargs)
+            except BaseException as error:
+                traceback = _failed(run, error)
+                raise with_traceback(error, traceback)  # noqa: B904  # the same error goes on
+            _succeeded(run, result)
+            return result
+        finally:
+            _leave(run)
 
     setattr(traced, TRACED, True)
     return traced
@@ -88,12 +93,15 @@ def _async_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Ca
         if run is None:
             return await handler(*args, **kwargs)
         try:
-            result = await handler(*args, **kwargs)
-        except BaseException as error:
-            traceback = _failed(run, error)
-            raise with_traceback(error, traceback)  # noqa: B904  # the same error goes on
-        _succeeded(run, result)
-        return result
+            try:
+                result = await handler(*args, **kwargs)
+            except BaseException as error:
+                traceback = _failed(run, error)
+                raise with_traceback(error, traceback)  # noqa: B904  # the same error goes on
+            _succeeded(run, result)
+            return result
+        finally:
+            _leave(run)
 
     setattr(traced, TRACED, True)
     return traced
@@ -101,14 +109,42 @@ def _async_wrapper(handler: Callable[..., Any], engine: Engine, name: str) -> Ca
 
 def _enter(engine: Engine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Run | None:
     """Begin an invocation; None within one, which a handler's own call of itself or of another handler is part of."""
-    if entered.get() is not None:
-        return None
-    with Guard("beginning an invocation"):
-        usual = len(args) == 2 and not kwargs and args[1] is not None
-        event, context = args if usual else _event_and_context(args, kwargs)
-        invocation = engine.begin(name, event, context)
-        return _Run(engine, invocation, entered.set(invocation), attach(invocation.context))
-    return None
+    around = entered.get()
+    if around is not None:
+        if not around.over:
+            return None
+        _left_behind(engine, around)
+    before = current_context()
+    run = invocation = None
+    try:
+        with Guard("beginning an invocation"):
+            usual = len(args) == 2 and not kwargs and args[1] is not None
+            event, context = args if usual else _event_and_context(args, kwargs)
+            invocation = engine.begin(name, event, context)
+            run = _Run(engine, invocation, entered.set(invocation), attach(invocation.context))
+    except BaseException:  # a deadline of the function's, say
+        _give_up(engine, invocation, before)
+        raise
+    if run is None:
+        _give_up(engine, invocation, before)
+    return run
+
+
+def _give_up(engine: Engine, invocation: Invocation | None, around: Context) -> None:
+    """What has begun of it is undone: its handler is not called, or not within it."""
+    entered.set(None)
+    attach(around)
+    if invocation is not None:
+        with Guard("giving up an invocation"):
+            engine.give_up(invocation)
+
+
+def _left_behind(engine: Engine, ended: Invocation) -> None:
+    """It ended, but a deadline of the function's came while it was left: what comes next is not within it."""
+    context = current_context()
+    if context is ended.context:
+        context = Context({key: value for key, value in context.items() if key != SPAN_KEY})
+    _give_up(engine, ended, context)
 
 
 def _event_and_context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
@@ -124,31 +160,25 @@ def _event_and_context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[A
 
 
 def _succeeded(run: _Run, result: Any) -> None:
-    try:
-        with Guard("describing a result"):
-            run.invocation.succeed(result)
-    finally:
-        _leave(run)
+    with Guard("describing a result"):
+        run.invocation.succeed(result)
 
 
 def _failed(run: _Run, error: BaseException) -> Any:
     traceback = error.__traceback__
-    try:
-        with Guard("leaving our frames out of a stack"):
-            traceback = without_our_frames(error)
-            with_traceback(error, traceback)
-        with Guard("describing a failure"):
-            run.invocation.fail(error)
-    finally:
-        _leave(run)
+    with Guard("leaving our frames out of a stack"):
+        traceback = without_our_frames(error)
+        with_traceback(error, traceback)
+    with Guard("describing a failure"):
+        run.invocation.fail(error)
     return traceback
 
 
 def _leave(run: _Run) -> None:
     try:
         with Guard("leaving an invocation"):
-            entered.reset(run.token)
             detach(run.span)
+            entered.reset(run.token)
     finally:
         with Guard("ending an invocation"):
             run.engine.end(run.invocation)

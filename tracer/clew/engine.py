@@ -104,16 +104,18 @@ class Engine:
         if self._copied:
             self.provider.ids.renew()
         invocation = Invocation(self, name, event, context)
-        if self.extension is not None:
-            self.extension.begin(invocation)
-        with self._lock:
-            self._active.append(invocation)
-            if self.settings.capture_logs:
-                streams.capture_streams()
         try:
+            if self.extension is not None:
+                self.extension.begin(invocation)
+            with self._lock:
+                # Without what ended while a deadline of the function's came, and nobody took out.
+                self._active = [one for one in self._active if not one.over]
+                self._active.append(invocation)
+                if self.settings.capture_logs:
+                    streams.capture_streams()
             invocation.watch()
         except BaseException:
-            self._remove(invocation)
+            self.give_up(invocation)
             raise
         return invocation
 
@@ -127,6 +129,12 @@ class Engine:
         finally:
             if not self._active:
                 self.provider.buffer.open.clear()
+
+    def give_up(self, invocation: Invocation) -> None:
+        """Its handler is not called after all, or nobody saw its end."""
+        self._remove(invocation)
+        invocation.close()
+        self.provider.buffer.open.pop(invocation.span_id, None)
 
     def export_now(
         self, spans: Sequence[ReadableSpan], records: Sequence[LogRecord], seconds: float | None = None

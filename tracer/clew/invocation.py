@@ -194,6 +194,11 @@ class Invocation:
         self._add_measures(attributes)
         return attributes
 
+    @property
+    def over(self) -> bool:
+        """Whether the handler has ended."""
+        return self._ended is not None
+
     def _end(self) -> None:
         """The handler ended now; only its first call counts."""
         if self._ended is None:
