@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from clew.contexts import SPAN_KEY, attach, current_context, detach
 from clew.engine import Engine, entered, start
 from clew.failures import with_traceback, without_our_frames
-from clew.guard import Guard, warn_once
+from clew.guard import Guard, swallow, warn_once
 from clew.imports import has_instrumentations
 
 if TYPE_CHECKING:
@@ -115,19 +115,16 @@ def _enter(engine: Engine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
             return None
         _left_behind(engine, around)
     before = current_context()
-    run = invocation = None
+    invocation = None
     try:
-        with Guard("beginning an invocation"):
-            usual = len(args) == 2 and not kwargs and args[1] is not None
-            event, context = args if usual else _event_and_context(args, kwargs)
-            invocation = engine.begin(name, event, context)
-            run = _Run(engine, invocation, entered.set(invocation), attach(invocation.context))
-    except BaseException:  # a deadline of the function's, say
+        usual = len(args) == 2 and not kwargs and args[1] is not None
+        event, context = args if usual else _event_and_context(args, kwargs)
+        invocation = engine.begin(name, event, context)
+        return _Run(engine, invocation, entered.set(invocation), attach(invocation.context))
+    except BaseException as error:
         _give_up(engine, invocation, before)
-        raise
-    if run is None:
-        _give_up(engine, invocation, before)
-    return run
+        swallow("beginning an invocation", error)  # but a deadline of the function's
+        return None
 
 
 def _give_up(engine: Engine, invocation: Invocation | None, around: Context) -> None:
@@ -160,8 +157,10 @@ def _event_and_context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[A
 
 
 def _succeeded(run: _Run, result: Any) -> None:
-    with Guard("describing a result"):
+    try:
         run.invocation.succeed(result)
+    except BaseException as error:
+        swallow("describing a result", error)
 
 
 def _failed(run: _Run, error: BaseException) -> Any:
@@ -176,9 +175,13 @@ def _failed(run: _Run, error: BaseException) -> Any:
 
 def _leave(run: _Run) -> None:
     try:
-        with Guard("leaving an invocation"):
+        try:
             detach(run.span)
             entered.reset(run.token)
+        except BaseException as error:
+            swallow("leaving an invocation", error)
     finally:
-        with Guard("ending an invocation"):
+        try:
             run.engine.end(run.invocation)
+        except BaseException as error:
+            swallow("ending an invocation", error)

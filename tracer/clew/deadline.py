@@ -41,14 +41,15 @@ class Deadlines:
     """Calls each watched item's `fire` when its time has come. Times are `time.time()` seconds."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # entered by itself: a Condition's way to it is twice as long
+        self._condition = threading.Condition(self._lock)
         self._items: dict[object, tuple[float, Callable[[], float | None]]] = {}
         self._wakes = float("inf")
         self._thread: Thread | None = None
 
     def watch(self, item: object, at: float, fire: Callable[[], float | None]) -> None:
         """Have `fire` called at `at`, and again whenever it returns a time to be called next."""
-        with self._condition:
+        with self._lock:
             self._items[item] = (at, fire)
             if self._thread is None:
                 self._wakes = at
@@ -68,7 +69,7 @@ class Deadlines:
                 self._condition.notify()
 
     def forget(self, item: object) -> None:
-        with self._condition:
+        with self._lock:
             self._items.pop(item, None)
 
     def _run(self) -> None:

@@ -108,8 +108,8 @@ class Engine:
             if self.extension is not None:
                 self.extension.begin(invocation)
             with self._lock:
-                # Without what ended while a deadline of the function's came, and nobody took out.
-                self._active = [one for one in self._active if not one.over]
+                if self._active:  # perhaps with what ended while a deadline of the function's came
+                    self._active = [one for one in self._active if not one.over]
                 self._active.append(invocation)
                 if self.settings.capture_logs:
                     streams.capture_streams()

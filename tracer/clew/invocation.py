@@ -15,7 +15,7 @@ from clew.annotations import Annotations
 from clew.contexts import SPAN_KEY, current_context
 from clew.description import Description, Snapshot, snapshot
 from clew.events import MAX_NAME, remaining_of, text_of
-from clew.guard import Guard, pass_on_signal
+from clew.guard import Guard, pass_on_signal, swallow
 from clew.lean_span import LeanSpan, describe, put
 from clew.logs import Lines
 from clew.measures import Measures, environment_once
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # Payloads of one invocation, in bytes; calls beyond are exported without theirs.
 _MAX_PAYLOADS = 2_000_000
+_READING_CONTEXT = "reading the event's trace context"
 
 
 class Invocation:
@@ -42,14 +43,10 @@ class Invocation:
     def __init__(self, engine: Engine, name: str, event: object, context: object) -> None:
         self._engine = engine
         self.settings = settings = engine.settings
-        self.payload_limit = settings.payload_limit
-        self.payload_limit_on_error = max(settings.payload_limit_on_error, settings.payload_limit)
         self._payloads = 0
         self._left_out = 0
         self.request_id = text_of(context, "aws_request_id")
         self._arn = text_of(context, "invoked_function_arn")
-        parts = self._arn.split(":", 7)
-        self.account = parts[4] if len(parts) > 6 else ""
         function = settings.function_name or text_of(context, "function_name") or name
         self._start = engine.environment.begin()
         self.started_ns = time_ns()
@@ -94,19 +91,37 @@ class Invocation:
                 with Guard("capturing the environment"):
                     put(self.span, environment_once(engine.renderer, self.payload_limit))
 
+    @property
+    def account(self) -> str:
+        """The function's, as its ARN tells it; "" if it does not."""
+        parts = self._arn.split(":", 7)
+        return parts[4] if len(parts) > 6 else ""
+
+    @property
+    def payload_limit(self) -> int:
+        return self.settings.payload_limit
+
+    @property
+    def payload_limit_on_error(self) -> int:
+        return max(self.settings.payload_limit_on_error, self.settings.payload_limit)
+
     def _parent(self, event: object, context: object) -> Context | None:
         """The context that came with the event, unless the handler is called within a span of this process."""
         around = current_context().get(SPAN_KEY)
         if around is not None and trace.get_current_span().get_span_context().is_valid:
             return None
-        with Guard("reading the event's trace context"):
+        try:
             return self._engine.propagation.parent(event, context)
-        return None
+        except BaseException as error:  # as a Guard, which takes longer
+            swallow(_READING_CONTEXT, error)
+            return None
 
     def _links(self, event: object) -> list[Any]:
-        with Guard("reading the event's trace context"):
+        try:
             return self._engine.propagation.links(event)
-        return []
+        except BaseException as error:  # the same
+            swallow(_READING_CONTEXT, error)
+            return []
 
     def describe(self) -> None:
         """Have the span tell what the event does: at the end, or where what there is so far is exported."""

@@ -35,9 +35,7 @@ class Scope(Invocation):
         # Not the invocation's own: that begins a span.
         self._engine = engine
         self.settings = settings = engine.settings
-        self.payload_limit = settings.payload_limit
-        self.payload_limit_on_error = max(settings.payload_limit_on_error, settings.payload_limit)
-        self.request_id = self.account = ""
+        self.request_id = self._arn = ""
         self.span: Span = _Nothing(_UNKNOWN)
         self.context = Context()
         self.annotations = Annotations(self.span, engine.renderer)
