@@ -47,6 +47,7 @@ class Invocation:
         self._left_out = 0
         self.request_id = text_of(context, "aws_request_id")
         self._arn = text_of(context, "invoked_function_arn")
+        self._account: str | None = None
         function = settings.function_name or text_of(context, "function_name") or name
         self._start = engine.environment.begin()
         self.started_ns = time_ns()
@@ -94,8 +95,10 @@ class Invocation:
     @property
     def account(self) -> str:
         """The function's, as its ARN tells it; "" if it does not."""
-        parts = self._arn.split(":", 7)
-        return parts[4] if len(parts) > 6 else ""
+        if self._account is None:  # asked for with each call
+            parts = self._arn.split(":", 7)
+            self._account = parts[4] if len(parts) > 6 else ""
+        return self._account
 
     @property
     def payload_limit(self) -> int:

@@ -35,7 +35,7 @@ class Scope(Invocation):
         # Not the invocation's own: that begins a span.
         self._engine = engine
         self.settings = settings = engine.settings
-        self.request_id = self._arn = ""
+        self.request_id = self._account = ""
         self.span: Span = _Nothing(_UNKNOWN)
         self.context = Context()
         self.annotations = Annotations(self.span, engine.renderer)
