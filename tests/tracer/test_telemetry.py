@@ -7,6 +7,7 @@ import select
 import socket
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -360,3 +361,16 @@ def test_a_connection_that_has_something_to_say_is_not_idle() -> None:
     listener.abandon()
 
     assert taken == [b"a"]
+
+
+def test_the_initialization_is_reported_before_its_invocation_begins() -> None:
+    """As on a busy machine: its record waits for the invocation, and is told of once."""
+    told = PlatformReports()
+    told.receive(b'[{"time":"2026-11-21T00:00:00.000Z","type":"platform.initReport","record":{"metrics":{}}}]')
+    span = SimpleNamespace(is_recording=lambda: True)
+    first: Any = SimpleNamespace(request_id="r", trace_id=1, span_id=2, started_ns=3, trace_flags=1, span=span)
+    told.begin(first)
+
+    (record,) = told.take()
+    assert record.attributes["clew.invocation.start"] == 3
+    assert told.take() == []

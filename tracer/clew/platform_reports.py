@@ -45,6 +45,7 @@ class PlatformReports:
     def __init__(self) -> None:
         self._known: deque[_Known] = deque(maxlen=_MAX_KNOWN)
         self._first: _Known | None = None
+        self._early: deque[dict[str, Any]] = deque(maxlen=_MAX_KNOWN)  # of INIT, and there before its invocation
         # Appending and popping are atomic: several threads export.
         self._waiting: deque[LogRecord] = deque(maxlen=_MAX_WAITING)
 
@@ -67,6 +68,8 @@ class PlatformReports:
 
     def take(self) -> list[LogRecord]:
         """What has come since the last call."""
+        while self._early:
+            self._event(self._early.popleft(), self._first)
         taken = []
         while self._waiting:
             taken.append(self._waiting.popleft())
@@ -79,9 +82,12 @@ class PlatformReports:
         documents = json.loads(body)
         for document in documents if isinstance(documents, list) else ():
             if isinstance(document, dict):
-                self._event(document)
+                if document.get("type") in _OF_INITIALIZATION and self._first is None:
+                    self._early.append(document)
+                else:
+                    self._event(document, self._first)
 
-    def _event(self, document: dict[str, Any]) -> None:
+    def _event(self, document: dict[str, Any], first: _Known | None) -> None:
         kind = document.get("type")
         record = document.get("record")
         request_id = record.get("requestId") if isinstance(record, dict) else None
@@ -91,7 +97,7 @@ class PlatformReports:
             if known is not None:
                 known.reported = True
         elif kind in _OF_INITIALIZATION:
-            known = self._first
+            known = first
         else:
             return
         if known is not None and known.left_out:
